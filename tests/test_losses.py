@@ -1,0 +1,457 @@
+import copy
+import math
+import pickle
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.autograd import gradcheck
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from sklearn_cce import losses
+from sklearn_cce.losses import LOSSES, collision_cross_entropy, shannon_cross_entropy
+
+ALL = sorted(LOSSES)
+MODULES = {
+    "collision": losses.CollisionCrossEntropyLoss,
+    "shannon": losses.ShannonCrossEntropyLoss,
+    "reverse": losses.ReverseCrossEntropyLoss,
+    "generalized": losses.GeneralizedCrossEntropyLoss,
+    "symmetric": losses.SymmetricCrossEntropyLoss,
+    "mae": losses.MeanAbsoluteErrorLoss,
+}
+CLOSED_FORMS = {
+    "collision": lambda s, y: -torch.log((y * s).sum(1)),
+    "shannon": lambda s, y: -(y * s.log()).sum(1),
+    "reverse": lambda s, y: -(s * y.log().clamp(min=-13.8)).sum(1),
+    "generalized": lambda s, y: (y * (1 - s**0.7) / 0.7).sum(1),
+    "symmetric": lambda s, y: (
+        -0.1 * (y * s.log()).sum(1) - (s * y.log().clamp(min=-4)).sum(1)
+    ),
+    "mae": lambda s, y: (y - s).abs().sum(1),
+}
+SHAPES = [(7, 5), (4, 5, 3), (2, 5, 3, 4)]
+every_loss = pytest.mark.parametrize("name", ALL)
+
+
+def draw(shape, seed=0, dtype=torch.float64):
+    """Random logits and soft targets, classes on dimension 1."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = 2 * torch.randn(shape, generator=generator, dtype=dtype)
+    target = torch.randn(shape, generator=generator, dtype=dtype).softmax(1)
+    return logits, target
+
+
+def draw_hard(shape, seed=0):
+    logits, target = draw(shape, seed)
+    return logits, target.argmax(1)
+
+
+def one_hot(index, n_classes):
+    return F.one_hot(index, n_classes).movedim(-1, 1).double()
+
+
+def gradient(loss, logits, target, **options):
+    logits = logits.detach().clone().requires_grad_()
+    loss(logits, target, **options).backward()
+    return logits.grad
+
+
+# Values
+
+
+@every_loss
+@pytest.mark.parametrize("shape", SHAPES)
+def test_closed_form(name, shape):
+    logits, target = draw(shape)
+    expected = CLOSED_FORMS[name](logits.softmax(1), target)
+    assert_close(LOSSES[name](logits, target, reduction="none"), expected)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_collision_is_shannon_for_one_hot_targets(shape):
+    logits, index = draw_hard(shape)
+    target = one_hot(index, shape[1])
+    collision = collision_cross_entropy(logits, target, reduction="none")
+    assert_close(collision, F.cross_entropy(logits, index, reduction="none"))
+
+
+@every_loss
+@pytest.mark.parametrize("shape", SHAPES)
+def test_class_indices_are_one_hot_targets(name, shape):
+    logits, index = draw_hard(shape)
+    soft = LOSSES[name](logits, one_hot(index, shape[1]))
+    assert_close(LOSSES[name](logits, index), soft)
+    assert_close(LOSSES[name](logits, index.to(torch.int16)), soft)
+
+
+@given(
+    st.lists(st.floats(-30, 30), min_size=3, max_size=3),
+    st.lists(st.floats(-30, 30), min_size=3, max_size=3),
+)
+def test_collision_is_symmetric(a, b):
+    a, b = torch.tensor([a, b], dtype=torch.float64)[:, None]
+    there = collision_cross_entropy(a, b.softmax(1))
+    assert_close(there, collision_cross_entropy(b, a.softmax(1)))
+
+
+@given(st.lists(st.floats(-1e4, 1e4), min_size=2, max_size=6))
+@settings(max_examples=50)
+def test_collision_of_a_uniform_target_is_constant(row):
+    logits = torch.tensor([row], dtype=torch.float64)
+    target = torch.full_like(logits, 1 / len(row))
+    assert_close(collision_cross_entropy(logits, target).item(), math.log(len(row)))
+    grad = gradient(collision_cross_entropy, logits, target)
+    assert_close(grad, torch.zeros_like(grad), atol=1e-12, rtol=0)
+
+
+def test_collision_bounds_shannon_from_below():
+    logits, target = draw((1000, 6))
+    collision = collision_cross_entropy(logits, target, reduction="none")
+    assert (collision <= shannon_cross_entropy(logits, target, reduction="none")).all()
+
+
+def test_generalized_lies_between_shannon_and_absolute_error():
+    logits, index = draw_hard((9, 4))
+    near_shannon = LOSSES["generalized"](logits, index, q=1e-6)
+    assert_close(near_shannon, F.cross_entropy(logits, index), rtol=1e-4, atol=0)
+    absolute = LOSSES["mae"](logits, index)
+    assert_close(LOSSES["generalized"](logits, index, q=1.0), absolute / 2)
+
+
+def test_reverse_of_hard_targets_is_a_multiple_of_absolute_error():
+    logits, index = draw_hard((9, 4))
+    reverse = LOSSES["reverse"](logits, index, log_zero=-4.0)
+    assert_close(reverse, 2 * LOSSES["mae"](logits, index))
+
+
+def test_symmetric_is_the_weighted_sum_of_both_directions():
+    logits, target = draw((9, 4))
+    weight = torch.tensor([1.0, 2.0, 0.5, 0.0], dtype=torch.float64)
+    both = LOSSES["symmetric"](
+        logits, target, alpha=3.0, beta=0.5, log_zero=-7.0, weight=weight
+    )
+    shannon = shannon_cross_entropy(logits, target, weight=weight)
+    reverse = LOSSES["reverse"](logits, target, log_zero=-7.0, weight=weight)
+    assert_close(both, 3 * shannon + 0.5 * reverse)
+
+
+# Gradients
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_collision_gradient_is_s_minus_q(shape):
+    logits, target = draw(shape)
+    s = logits.softmax(1)
+    q = target * s / (target * s).sum(1, keepdim=True)
+    assert_close(
+        gradient(collision_cross_entropy, logits, target, reduction="sum"), s - q
+    )
+
+
+@every_loss
+def test_gradcheck_in_logits(name):
+    logits, target = draw((4, 5, 2))
+    target = torch.where(target < 0.1, 0.0, target)
+    logits.requires_grad_()
+    assert gradcheck(lambda z: LOSSES[name](z, target, reduction="none"), logits)
+
+
+@every_loss
+def test_gradcheck_in_logits_and_target(name):
+    logits, target = (tensor.requires_grad_() for tensor in draw((4, 5)))
+    assert gradcheck(
+        lambda z, y: LOSSES[name](z, y, reduction="none"), (logits, target)
+    )
+
+
+@every_loss
+def test_zeros_of_a_target_that_learns_have_a_finite_gradient(name):
+    logits = torch.zeros(2, 3)
+    target = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]], requires_grad=True)
+    LOSSES[name](logits, target).backward()
+    assert target.grad.isfinite().all()
+
+
+# Extremes
+
+
+@every_loss
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("learns", [False, True], ids=["fixed", "learns"])
+def test_extreme_logits_and_zero_targets_stay_finite(name, dtype, learns):
+    logits = torch.tensor([[1e4, -1e4, -1e4]] * 4, dtype=dtype, requires_grad=True)
+    target = torch.tensor(
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.5, 0.5], [1 / 3] * 3],
+        dtype=dtype,
+        requires_grad=learns,
+    )
+    loss = LOSSES[name](logits, target, reduction="none")
+    loss.sum().backward()
+    assert loss.isfinite().all() and logits.grad.isfinite().all()
+
+
+def test_collision_at_extreme_logits():
+    logits = torch.tensor([[1e4, -1e4, -1e4]] * 2)
+    target = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.5, 0.5]])
+    loss = collision_cross_entropy(logits, target, reduction="none")
+    assert_close(loss, torch.tensor([2e4, 2e4]))
+    grad = gradient(collision_cross_entropy, logits, target, reduction="sum")
+    expected = torch.tensor([[1.0, -1.0, 0.0], [1.0, -0.5, -0.5]])
+    assert_close(grad, expected, atol=1e-3, rtol=0)  # 2e4 has 2e-3 between floats
+
+
+def test_large_common_offset_costs_no_precision():
+    logits, target = draw((5, 4), dtype=torch.float32)
+    logits = logits.round()
+    expected = collision_cross_entropy(logits, target)
+    assert_close(collision_cross_entropy(logits + 2.0**14, target), expected)
+
+
+@every_loss
+def test_excluded_classes(name):
+    logits = torch.tensor([[0.0, 1.0, -torch.inf]], requires_grad=True)
+    loss = LOSSES[name](logits, torch.tensor([1]))
+    loss.backward()
+    assert loss.isfinite() and logits.grad.isfinite().all()
+
+
+@every_loss
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_single(name, dtype):
+    logits, target = (tensor.to(dtype) for tensor in draw((6, 5)))
+    half = LOSSES[name](logits, target)
+    assert half.dtype == dtype
+    assert_close(half, LOSSES[name](logits.float(), target.float()).to(dtype))
+
+
+@every_loss
+def test_sum_over_many_half_precision_positions_loses_nothing(name):
+    logits, index = torch.zeros(5000, 3, dtype=torch.float16), torch.zeros(5000).long()
+    single = LOSSES[name](logits.float(), index)
+    assert_close(LOSSES[name](logits, index), single.half())
+
+
+# The contract of torch.nn.functional.cross_entropy
+
+REDUCTIONS = pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+WEIGHT = torch.tensor([0.5, 2.0, 0.0, 1.0, 3.0], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("name", ["collision", "shannon"])
+@REDUCTIONS
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
+@pytest.mark.parametrize("ignore_index", [-100, 2, -1])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_agrees_with_torch_on_class_indices(
+    name, reduction, weight, ignore_index, shape
+):
+    logits, index = draw_hard(shape)
+    index[0] = ignore_index
+    options = {"weight": weight, "ignore_index": ignore_index, "reduction": reduction}
+    expected = F.cross_entropy(logits, index, **options)
+    assert_close(LOSSES[name](logits, index, **options), expected)
+
+
+@REDUCTIONS
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_shannon_agrees_with_torch_on_probabilities(reduction, weight, shape):
+    logits, target = draw(shape)
+    options = {"weight": weight, "reduction": reduction}
+    expected = F.cross_entropy(logits, target, **options)
+    assert_close(shannon_cross_entropy(logits, target, **options), expected)
+
+
+@pytest.mark.parametrize("name", ["collision", "shannon"])
+@REDUCTIONS
+def test_agrees_with_torch_without_a_batch(name, reduction):
+    logits, index = draw_hard((1, 5))
+    options = {"weight": WEIGHT + 1, "reduction": reduction}
+    expected = F.cross_entropy(logits[0], index[0], **options)
+    assert_close(LOSSES[name](logits[0], index[0], **options), expected)
+
+
+@every_loss
+def test_one_sample_without_a_batch_is_its_row(name):
+    logits, target = draw((3, 5))
+    rows = [LOSSES[name](logits[i], target[i], reduction="none") for i in range(3)]
+    assert_close(torch.stack(rows), LOSSES[name](logits, target, reduction="none"))
+
+
+@every_loss
+def test_reductions_of_probabilities(name):
+    logits, target = draw((4, 5, 3))
+    each = LOSSES[name](logits, target, reduction="none")
+    assert_close(LOSSES[name](logits, target, reduction="sum"), each.sum())
+    assert_close(LOSSES[name](logits, target), each.mean())
+
+
+@pytest.mark.parametrize("name", ["collision", "reverse", "mae"])
+def test_soft_targets_are_weighted_by_their_mean_class_weight(name):
+    logits, target = draw((4, 5, 3))
+    each = LOSSES[name](logits, target, reduction="none")
+    weighted = LOSSES[name](logits, target, weight=WEIGHT, reduction="none")
+    assert_close(weighted, each * torch.einsum("k,nkd->nd", WEIGHT, target))
+
+
+@every_loss
+def test_weights_of_one_hot_and_hard_targets_agree(name):
+    logits, index = draw_hard((6, 5))
+    options = {"weight": WEIGHT, "reduction": "none"}
+    soft = LOSSES[name](logits, one_hot(index, 5), **options)
+    assert_close(LOSSES[name](logits, index, **options), soft)
+
+
+@every_loss
+def test_ignored_positions_have_no_gradient(name):
+    logits, index = draw_hard((4, 5))
+    index[1] = -100
+    logits[1] = torch.tensor([-torch.inf, 0.0, 1.0, 2.0, 3.0])
+    grad = gradient(LOSSES[name], logits, index)
+    assert_close(grad[1], torch.zeros(5, dtype=torch.float64))
+    kept = [0, 2, 3]
+    assert_close(grad[kept], gradient(LOSSES[name], logits[kept], index[kept]))
+
+
+@every_loss
+def test_targets_of_another_floating_dtype(name):
+    logits, target = draw((4, 5))
+    loss = LOSSES[name](logits.float(), target)
+    assert loss.dtype == torch.float32
+    assert_close(loss, LOSSES[name](logits.float(), target.float()))
+
+
+# PyTorch's machinery
+
+
+@every_loss
+def test_compiles_to_one_graph(name):
+    compiled = torch.compile(LOSSES[name], fullgraph=True, backend="aot_eager")
+    for target in (draw((6, 5))[1], draw_hard((6, 5))[1]):
+        logits = draw((6, 5))[0]
+        assert_close(compiled(logits, target), LOSSES[name](logits, target))
+        expected = gradient(LOSSES[name], logits, target)
+        assert_close(gradient(compiled, logits, target), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["collision", "shannon", "reverse"])
+def test_compiles_with_inductor(name):
+    logits, target = draw((6, 5), dtype=torch.float32)
+    compiled = torch.compile(LOSSES[name], fullgraph=True)
+    try:
+        loss = compiled(logits, target)
+    except torch._inductor.exc.InductorError as error:
+        pytest.skip(f"no working compiler: {error}")
+    assert_close(loss, LOSSES[name](logits, target))
+
+
+@every_loss
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+def test_per_sample_gradients_by_vmap(name):
+    logits, index = draw_hard((6, 5))
+    per_sample = torch.func.vmap(torch.func.grad(LOSSES[name]))(logits, index)
+    assert_close(per_sample, gradient(LOSSES[name], logits, index, reduction="sum"))
+
+
+@every_loss
+def test_modules_are_their_functions(name):
+    logits, index = draw_hard((4, 5, 3))
+    options = {"ignore_index": 1, "reduction": "sum"}
+    module = MODULES[name](WEIGHT, **options)
+    expected = LOSSES[name](logits, index, weight=WEIGHT, **options)
+    for twin in (module, copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+        assert_close(twin(logits, index), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("reverse", {"log_zero": -2.0}),
+        ("generalized", {"q": 0.3}),
+        ("symmetric", {"alpha": 2.0, "beta": 3.0, "log_zero": -1.0}),
+    ],
+)
+def test_modules_pass_on_their_own_options(name, own):
+    logits, target = draw((4, 5))
+    module = MODULES[name](**own)
+    assert_close(module(logits, target), LOSSES[name](logits, target, **own))
+    assert all(f"{key}={value}" in repr(module) for key, value in own.items())
+
+
+def test_modules_move_their_weight():
+    module = losses.CollisionCrossEntropyLoss(torch.ones(3))
+    assert module.to(torch.float64).weight.dtype == torch.float64
+    assert list(module.state_dict()) == ["weight"]
+
+
+# Bad input
+
+
+@every_loss
+@pytest.mark.parametrize(
+    ("logits", "target", "options", "error", "message"),
+    [
+        (torch.zeros(3, 4).long(), torch.zeros(3).long(), {}, TypeError, "logits"),
+        ([[0.0]], torch.zeros(1).long(), {}, TypeError, "logits .* list"),
+        (torch.zeros(3, 4), torch.zeros(3).bool(), {}, TypeError, "target .*bool"),
+        (torch.zeros(3, 4), [0, 1, 2], {}, TypeError, "target .* list"),
+        (torch.tensor(0.0), torch.tensor(0), {}, ValueError, "logits"),
+        (torch.zeros(3, 4), torch.zeros(3, 5), {}, ValueError, r"target .*\(3, 5\)"),
+        (torch.zeros(3, 4), torch.zeros(3), {}, ValueError, r"target .*\(3,\)"),
+        (torch.zeros(3, 4), torch.zeros(2).long(), {}, ValueError, "target"),
+        (torch.zeros(3, 4), torch.zeros(3, 4).long(), {}, ValueError, "target"),
+        (torch.zeros(3, 4), torch.tensor([0, 4, 1]), {}, ValueError, r"\[0, 4\)"),
+        (torch.zeros(3, 4), torch.tensor([0, -1, 1]), {}, ValueError, r"\[0, 4\)"),
+        (
+            torch.zeros(3, 4),
+            torch.tensor([0, 4, 1]),
+            {"weight": torch.ones(4)},
+            ValueError,
+            r"\[0, 4\)",
+        ),
+        (
+            torch.zeros(3, 4),
+            torch.zeros(3, 4),
+            {"weight": torch.ones(3)},
+            ValueError,
+            "weight",
+        ),
+        (
+            torch.zeros(3, 4),
+            torch.zeros(3, 4),
+            {"reduction": "batchmean"},
+            ValueError,
+            "reduction .*'mean', 'none', 'sum'",
+        ),
+    ],
+)
+def test_bad_input(name, logits, target, options, error, message):
+    with pytest.raises(error, match=message):
+        LOSSES[name](logits, target, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        ("reverse", {"log_zero": 0.0}),
+        ("reverse", {"log_zero": -math.inf}),
+        ("generalized", {"q": 0.0}),
+        ("generalized", {"q": 1.5}),
+        ("symmetric", {"alpha": -1.0}),
+        ("symmetric", {"beta": math.nan}),
+        ("symmetric", {"log_zero": 4.0}),
+    ],
+)
+def test_bad_options(name, own):
+    (key,) = own
+    with pytest.raises(ValueError, match=key):
+        LOSSES[name](torch.zeros(3, 4), torch.zeros(3).long(), **own)
+
+
+def test_modules_refuse_an_unknown_reduction():
+    with pytest.raises(ValueError, match="reduction"):
+        losses.CollisionCrossEntropyLoss(reduction="median")
