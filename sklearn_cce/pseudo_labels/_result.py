@@ -1,0 +1,47 @@
+"""What a solver returns, inside the package and to the user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+
+class Solution(NamedTuple):
+    """What every method hands back to ``solve_pseudo_labels``."""
+
+    labels: Tensor
+    objective: float
+    lower_bound: float
+    n_iter: int
+    prices: Tensor
+
+
+@dataclass(frozen=True)
+class PseudoLabelResult:
+    """Pseudo-labels with a proof of how good they are.
+
+    Attributes
+    ----------
+    labels : ndarray or Tensor of shape (n_samples, n_classes)
+        The pseudo-labels; rows lie on the simplex. Same kind, device and dtype as
+        the input.
+    objective : float
+        The objective at ``labels``, the full balance term included.
+    lower_bound : float
+        At most the optimum, so ``objective - lower_bound`` bounds the error.
+    n_iter : int
+        Steps taken.
+    converged : bool
+        Whether ``objective - lower_bound <= tol * max(1, abs(objective))``.
+    prices : ndarray or Tensor of shape (n_classes,)
+        Dual variables; at the optimum ``fairness_weight * prior / mean label``.
+    """
+
+    labels: Any
+    objective: float
+    lower_bound: float
+    n_iter: int
+    converged: bool
+    prices: Any

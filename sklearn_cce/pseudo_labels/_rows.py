@@ -1,0 +1,79 @@
+"""One row of the dual: max over the simplex of ln(s.y) + prices.y, exactly.
+
+The maximum over y equals the minimum over t > 0 of the convex function
+``max_k (t s_k + prices_k) - ln t - 1``. Two of the K lines suffice: one whose slope
+is at most 1/t at the minimum, one whose slope is at least 1/t. They are found by
+cutting planes: minimise over the two lines in hand, look for a line that lies above,
+replace the one on its side.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class RowSolution(NamedTuple):
+    """Maximisers of a chunk of rows; every field has shape (n_rows,).
+
+    ``value`` is an upper bound of the row's maximum, and equal to it to rounding
+    once ``solve_rows`` has converged.
+    """
+
+    value: Tensor
+    t: Tensor
+    low: Tensor
+    high: Tensor
+    share_high: Tensor
+
+
+def two_line_minimum(
+    slope_low: Tensor, slope_high: Tensor, price_low: Tensor, price_high: Tensor
+) -> Tensor:
+    """Minimise max(t s_low + p_low, t s_high + p_high) - ln t over t > 0."""
+    rise = slope_high - slope_low
+    cross = (price_low - price_high) / rise
+    cross = torch.where(rise > 0, cross, torch.zeros_like(cross))
+    return torch.minimum(torch.maximum(cross, 1 / slope_high), 1 / slope_low)
+
+
+def solve_rows(
+    probabilities: Tensor, prices: Tensor, *, max_steps: int = 60
+) -> RowSolution:
+    """Solve every row of a chunk for the given prices.
+
+    Parameters
+    ----------
+    probabilities : Tensor of shape (n_rows, n_classes)
+    prices : Tensor of shape (n_classes,), same dtype, non-negative
+    max_steps : int
+        Largest number of cutting planes; stopping early keeps ``value`` valid.
+    """
+    low, high = _first_lines(probabilities, prices)
+    slack = 8 * torch.finfo(prices.dtype).eps
+    for _ in range(max_steps):
+        s_low, s_high = _pick(probabilities, low), _pick(probabilities, high)
+        t = two_line_minimum(s_low, s_high, prices[low], prices[high])
+        model = torch.maximum(t * s_low + prices[low], t * s_high + prices[high])
+        value, line = torch.addcmul(prices, probabilities, t[:, None]).max(1)
+        better = value > model + slack * value.abs()
+        if not bool(better.any()):
+            break
+        rises = _pick(probabilities, line) * t >= 1
+        high = torch.where(better & rises, line, high)
+        low = torch.where(better & ~rises, line, low)
+    share = (1 / t - s_low) / (s_high - s_low)
+    share = torch.where(s_high > s_low, share.clamp(0, 1), torch.ones_like(share))
+    return RowSolution(value - torch.log(t) - 1, t, low, high, share)
+
+
+def _pick(matrix: Tensor, columns: Tensor) -> Tensor:
+    return matrix.gather(1, columns[:, None]).squeeze(1)
+
+
+def _first_lines(probabilities: Tensor, prices: Tensor) -> tuple[Tensor, Tensor]:
+    """The highest line at t = 0, and the steepest (the dearest among equals)."""
+    high = probabilities.argmax(1)
+    return prices.argmax().expand_as(high), high
