@@ -1,5 +1,6 @@
 """Deep discriminative clustering with collision cross-entropy."""
 
+from sklearn_cce._clusterer import CollisionClusterer
 from sklearn_cce._version import __version__
 
-__all__ = ["__version__"]
+__all__ = ["CollisionClusterer", "__version__"]

@@ -1,0 +1,236 @@
+"""The network under training: how one batch becomes one loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EpochTimer
+from torch import Tensor
+
+from sklearn_cce._batches import Samples, ShuffledBatches, as_tensor
+from sklearn_cce.pseudo_labels import initial_prices, update_pseudo_labels
+
+SMALLEST_BATCH = 16
+"""Matrix products of fewer rows take another path and round differently."""
+
+
+class EpochSums:
+    """Sums over the batches of one epoch, kept on the device until they are read.
+
+    Reading a value from the device stops everything until the device is done, so it
+    happens once an epoch and not once a batch.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[str, Tensor] = {}
+        self.n_batches = 0
+
+    def add(self, **values: Tensor) -> None:
+        """Add the values of one batch."""
+        self.n_batches += 1
+        for name, value in values.items():
+            total = self.values.get(name)
+            self.values[name] = value if total is None else total + value
+
+    def read(self) -> dict[str, np.ndarray]:
+        """Return the sums as float64 arrays."""
+        return {k: v.detach().double().cpu().numpy() for k, v in self.values.items()}
+
+
+class CollisionNet(NeuralNet):
+    """A skorch net that labels every batch itself and learns from those labels.
+
+    Each batch is solved for soft pseudo-labels with the network fixed, and then makes
+    one gradient step with the pseudo-labels fixed.
+
+    Parameters
+    ----------
+    module : callable
+        Makes the network, given nothing; its outputs are logits.
+    criterion : type
+        A loss from ``losses``, made with ``reduction="none"``.
+    fairness_weight : float
+        Weight of the balance term in the problem of the pseudo-labels.
+    prior : ndarray of shape (n_clusters,)
+        Target share of every cluster.
+    pseudo_labels : str
+        Method of ``update_pseudo_labels``.
+    **kwargs
+        Parameters of :class:`skorch.NeuralNet`.
+    """
+
+    def __init__(
+        self,
+        module: Callable[[], torch.nn.Module],
+        *,
+        criterion: type[torch.nn.Module],
+        fairness_weight: float,
+        prior: np.ndarray,
+        pseudo_labels: str,
+        **kwargs: Any,
+    ) -> None:
+        self.fairness_weight = fairness_weight
+        self.prior = prior
+        self.pseudo_labels = pseudo_labels
+        super().__init__(
+            module,
+            criterion,
+            criterion__reduction="none",
+            iterator_train=ShuffledBatches,
+            train_split=None,
+            predict_nonlinearity=None,
+            **kwargs,
+        )
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        return [("epoch_timer", EpochTimer())]
+
+    def initialize_module(self) -> CollisionNet:
+        """Make the network, and the prior and the prices on its device."""
+        super().initialize_module()
+        self.prior_ = torch.as_tensor(
+            self.prior, dtype=torch.float32, device=self.device
+        )
+        self.prices_ = initial_prices(self.prior_, fairness_weight=self.fairness_weight)
+        return self
+
+    def get_dataset(self, X: Samples, y: None = None) -> Samples:
+        """Return the samples, which need no wrapping."""
+        return X
+
+    def get_loss(
+        self,
+        y_pred: Tensor,
+        y_true: tuple[Tensor, Tensor | None],
+        X: Tensor | None = None,
+        training: bool = False,
+    ) -> Tensor:
+        """Solve for the batch's pseudo-labels and return the loss against them.
+
+        Parameters
+        ----------
+        y_pred : Tensor of shape (n, n_clusters)
+            Logits.
+        y_true : tuple
+            Sample indices of shape (n,), and weights of shape (n,) or None.
+        X : Tensor, optional
+            Not used; there because skorch passes it.
+        training : bool, default=False
+            Not used; there because skorch passes it.
+
+        Returns
+        -------
+        Tensor of shape ()
+            The weighted mean loss.
+        """
+        index, weight = y_true
+        with torch.no_grad():
+            probabilities = y_pred.float().softmax(1)
+            labels, self.prices_ = update_pseudo_labels(
+                probabilities,
+                self.prices_,
+                fairness_weight=self.fairness_weight,
+                prior=self.prior_,
+                sample_weight=weight,
+                method=self.pseudo_labels,
+            )
+            self._note(index, probabilities, weight)
+        losses = self.criterion_(y_pred, labels)
+        return (losses if weight is None else losses * weight).mean()
+
+    def _note(self, index: Tensor, probabilities: Tensor, weight: Tensor | None):
+        """Keep what the history of this epoch needs."""
+        clusters = probabilities.argmax(1)
+        if weight is not None:
+            probabilities = probabilities * weight[:, None]
+        self.sums_.add(
+            marginals=probabilities.sum(0),
+            n_changed=(self.clusters_[index] != clusters).sum(),
+        )
+        self.clusters_[index] = clusters
+
+    def on_batch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Make no row in the history: one an epoch is enough."""
+
+    def on_train_begin(self, net: NeuralNet, X: Samples, **kwargs: Any) -> None:
+        """Forget the clusters of earlier data."""
+        self.clusters_ = torch.full((len(X),), -1, device=self.device)
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Drop what only training needs."""
+        self.module_.zero_grad(set_to_none=True)
+        del self.clusters_, self.sums_
+
+    def run_single_epoch(
+        self,
+        iterator: Iterator | None,
+        training: bool,
+        prefix: str,
+        step_fn: Callable,
+        **fit_params: Any,
+    ) -> None:
+        """Run one epoch without a look at the device before its end."""
+        if iterator is None:
+            return
+        self.sums_ = EpochSums()
+        losses = EpochSums()
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **fit_params)
+            losses.add(loss=step["loss"].detach())
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+        self._record(prefix, losses)
+
+    def _record(self, prefix: str, losses: EpochSums) -> None:
+        sums = self.sums_.read()
+        loss = float(losses.read()["loss"]) / losses.n_batches
+        if not np.isfinite(loss):
+            raise FloatingPointError(
+                f"The training loss became {loss} in epoch {len(self.history)}. Try a "
+                f"smaller lr (now {self.lr}), or check the module for overflow."
+            )
+        marginals = sums["marginals"] / sums["marginals"].sum()
+        entropy = -np.sum(marginals * np.log(np.maximum(marginals, 1e-300)))
+        self.history.record(f"{prefix}_loss", loss)
+        self.history.record("balance", float(entropy))
+        self.history.record(
+            "changed", float(sums["n_changed"]) / max(len(self.clusters_), 1)
+        )
+
+
+def pad(X: Tensor) -> Tensor:
+    """Repeat the last row until there are enough rows for the usual rounding."""
+    missing = max(SMALLEST_BATCH - len(X), 0)
+    return torch.cat([X, X[-1:].expand(missing, *X.shape[1:])]) if missing else X
+
+
+@torch.inference_mode()
+def infer(module: torch.nn.Module, X: np.ndarray | Tensor, device: str) -> np.ndarray:
+    """Return the module's outputs in evaluation mode, in chunks of bounded memory.
+
+    Parameters
+    ----------
+    module : Module
+        In evaluation mode; not changed, so several threads may call at once.
+    X : ndarray of shape (n_samples, ...)
+        Samples.
+    device : str
+        Where the module is.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_outputs), float32
+        The outputs, the same for a sample whatever the samples beside it.
+    """
+    n_values = max(int(np.prod(X.shape[1:])), 1)
+    chunk = max(SMALLEST_BATCH, 2**22 // n_values)
+    outputs = [
+        module(pad(as_tensor(X[i : i + chunk], device)))[: len(X) - i].float().cpu()
+        for i in range(0, len(X), chunk)
+    ]
+    return torch.cat(outputs).numpy()

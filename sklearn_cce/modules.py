@@ -1,0 +1,225 @@
+"""Networks that map samples to one logit per cluster or class.
+
+A module is anything that can be called as ``module(in_shape, n_outputs)`` and returns
+a :class:`torch.nn.Module`; ``in_shape`` is the number of features of a table, or the
+shape ``(channels, height, width)`` of an image. The three below are the ones that the
+estimators know by name.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["MLP", "VGG4", "Linear", "Scaling"]
+
+
+class Scaling(nn.Module):
+    """Centre every feature and divide all of them by one common scale.
+
+    One scale for all features keeps the relative size of the features, which carries
+    meaning in pixels and embeddings. Until :meth:`fit` is called it is the identity.
+    The estimators call :meth:`fit` on every layer of this type before training.
+
+    Parameters
+    ----------
+    in_shape : int or tuple of int
+        Shape of one sample.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_cce.modules import Scaling
+    >>> X = torch.tensor([[0.0, 10.0], [2.0, 10.0]])
+    >>> Scaling(2).fit(X)(X)
+    tensor([[-1.4142,  0.0000],
+            [ 1.4142,  0.0000]])
+    """
+
+    def __init__(self, in_shape: int | Sequence[int]) -> None:
+        super().__init__()
+        shape = (in_shape,) if isinstance(in_shape, int) else tuple(in_shape)
+        self.register_buffer("shift", torch.zeros(shape))
+        self.register_buffer("gain", torch.ones(()))
+
+    def fit(self, X: Tensor, sample_weight: Tensor | None = None) -> Scaling:
+        """Set shift and scale so that X has mean 0 and mean variance 1.
+
+        Parameters
+        ----------
+        X : Tensor of shape (n_samples, *in_shape)
+            Samples.
+        sample_weight : Tensor of shape (n_samples,), optional
+            Non-negative weights; all one by default.
+
+        Returns
+        -------
+        Scaling
+            The layer itself.
+        """
+        weight = torch.ones(len(X)) if sample_weight is None else sample_weight
+        weight = (weight / weight.sum()).to(X.device, torch.float64)
+        X = X.flatten(1).to(torch.float64)
+        mean = weight @ X
+        variance = (weight @ (X - mean).square()).mean()
+        self.shift.copy_(mean.view_as(self.shift))
+        self.gain.copy_(variance.rsqrt() if variance > 0 else torch.ones(()))
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale a batch.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, *in_shape)
+            Samples.
+
+        Returns
+        -------
+        Tensor of shape (n, *in_shape)
+            The scaled samples.
+        """
+        return (x - self.shift) * self.gain
+
+
+def n_elements(in_shape: int | Sequence[int]) -> int:
+    """Return the number of values in one sample."""
+    return in_shape if isinstance(in_shape, int) else math.prod(in_shape)
+
+
+class Linear(nn.Sequential):
+    """Linear classifier on scaled, flattened features.
+
+    Parameters
+    ----------
+    in_shape : int or tuple of int
+        Shape of one sample.
+    n_outputs : int
+        Number of clusters or classes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_cce.modules import Linear
+    >>> Linear(4, 3)(torch.zeros(2, 4)).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(self, in_shape: int | Sequence[int], n_outputs: int) -> None:
+        super().__init__()
+        self.scaling = Scaling(in_shape)
+        self.flatten = nn.Flatten()
+        self.head = nn.Linear(n_elements(in_shape), n_outputs)
+
+
+class MLP(nn.Sequential):
+    """Multilayer perceptron with rectified linear units on scaled, flattened features.
+
+    Parameters
+    ----------
+    in_shape : int or tuple of int
+        Shape of one sample.
+    n_outputs : int
+        Number of clusters or classes.
+    hidden : tuple of int, default=(512,)
+        Widths of the hidden layers.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_cce.modules import MLP
+    >>> MLP(4, 3, hidden=(16, 8))(torch.zeros(2, 4)).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(
+        self,
+        in_shape: int | Sequence[int],
+        n_outputs: int,
+        hidden: Sequence[int] = (512,),
+    ) -> None:
+        super().__init__()
+        self.scaling = Scaling(in_shape)
+        self.flatten = nn.Flatten()
+        width = n_elements(in_shape)
+        for i, next_width in enumerate(hidden, start=1):
+            self.add_module(f"hidden{i}", nn.Linear(width, next_width))
+            self.add_module(f"relu{i}", nn.ReLU())
+            width = next_width
+        self.head = nn.Linear(width, n_outputs)
+
+
+class VGG4(nn.Sequential):
+    """Four 5 x 5 convolutions with batch normalisation, and a linear head.
+
+    The small VGG of invariant information clustering ([1]_, its network for MNIST),
+    which the paper on collision cross-entropy uses as well [2]_.
+
+    Parameters
+    ----------
+    in_shape : tuple of int
+        (channels, height, width); height and width at least 8.
+    n_outputs : int
+        Number of clusters or classes.
+
+    References
+    ----------
+    .. [1] Ji, Henriques & Vedaldi (2019), "Invariant information clustering".
+    .. [2] Zhang & Boykov (2023), arXiv 2303.07321, section 4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_cce.modules import VGG4
+    >>> VGG4((1, 28, 28), 10)(torch.zeros(2, 1, 28, 28)).shape
+    torch.Size([2, 10])
+    """
+
+    def __init__(self, in_shape: Sequence[int], n_outputs: int) -> None:
+        super().__init__()
+        if isinstance(in_shape, int) or len(in_shape) != 3 or min(in_shape[1:]) < 8:
+            raise ValueError(
+                "VGG4 takes images of shape (channels, height, width) with height and "
+                f"width of at least 8; got in_shape={in_shape!r}."
+            )
+        self.scaling = Scaling(in_shape)
+        channels, *size = in_shape
+        for i, width in enumerate((64, 128, 256, 512), start=1):
+            self.add_module(f"conv{i}", nn.Conv2d(channels, width, 5, padding=2))
+            self.add_module(f"norm{i}", nn.BatchNorm2d(width))
+            self.add_module(f"relu{i}", nn.ReLU())
+            if i < 4:
+                self.add_module(f"pool{i}", nn.MaxPool2d(2))
+                size = [length // 2 for length in size]
+            channels = width
+        self.flatten = nn.Flatten()
+        self.head = nn.Linear(channels * size[0] * size[1], n_outputs)
+
+
+MODULES: dict[str, Callable[..., nn.Module]] = {
+    "linear": Linear,
+    "mlp": MLP,
+    "vgg4": VGG4,
+}
+
+
+def without_head(module: nn.Module) -> nn.Module | None:
+    """Return a copy that ends before its last linear layer.
+
+    None is returned where that layer holds all parameters there are, or where there
+    is no linear layer.
+    """
+    names = [n for n, layer in module.named_modules() if isinstance(layer, nn.Linear)]
+    if not names:
+        return None
+    head = module.get_submodule(names[-1])
+    if set(module.parameters()) <= set(head.parameters()):
+        return None
+    body = copy.deepcopy(module)
+    parent, _, child = names[-1].rpartition(".")
+    setattr(body.get_submodule(parent), child, nn.Identity())
+    return body
