@@ -338,6 +338,7 @@ def test_compiles_to_one_graph(name):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("name", ["collision", "shannon", "reverse"])
 def test_compiles_with_inductor(name):
     logits, target = draw((6, 5), dtype=torch.float32)

@@ -1,0 +1,203 @@
+"""Agreement of clusters with known classes, and calibration of their probabilities."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import linear_sum_assignment
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+
+__all__ = ["clustering_accuracy", "expected_calibration_error", "match_clusters"]
+
+
+def _encode(labels: ArrayLike, name: str) -> tuple[NDArray, NDArray]:
+    """Distinct labels in sorted order, and the position of each label among them."""
+    labels = column_or_1d(labels)
+    try:
+        return np.unique(labels, return_inverse=True)
+    except TypeError as error:
+        raise TypeError(
+            f"{name} must hold labels of one sortable type (numbers, strings, ...)."
+        ) from error
+
+
+def _contingency(rows: NDArray, columns: NDArray, shape: tuple[int, int]) -> NDArray:
+    """How often each pair of codes occurs together."""
+    pairs = np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1])
+    return pairs.reshape(shape)
+
+
+def _match(labels_true: ArrayLike, labels_pred: ArrayLike):
+    """Classes, clusters, their contingency table and the best one-to-one matching."""
+    classes, true = _encode(labels_true, "labels_true")
+    clusters, pred = _encode(labels_pred, "labels_pred")
+    check_consistent_length(true, pred)
+    if len(true) == 0:
+        raise ValueError("labels_true and labels_pred must hold at least one label.")
+    table = _contingency(true, pred, (len(classes), len(clusters)))
+    return classes, clusters, table, linear_sum_assignment(table, maximize=True)
+
+
+def match_clusters(labels_true: ArrayLike, labels_pred: ArrayLike) -> dict:
+    """Match clusters to classes, one to one, so that most samples agree.
+
+    Parameters
+    ----------
+    labels_true : array-like of shape (n_samples,)
+        Known classes: numbers, strings or anything else that can be sorted.
+    labels_pred : array-like of shape (n_samples,)
+        Clusters, of any such type and number.
+
+    Returns
+    -------
+    dict
+        Class of each matched cluster, ``{cluster: class}``. With more clusters than
+        classes some clusters are missing, with fewer some classes.
+
+    Raises
+    ------
+    TypeError
+        If labels of one argument cannot be compared with one another.
+    ValueError
+        If the arguments are not 1-D, not of the same length, or empty.
+
+    See Also
+    --------
+    clustering_accuracy : Share of the samples that agree under this matching.
+
+    References
+    ----------
+    .. [1] H. W. Kuhn, "The Hungarian Method for the Assignment Problem", Naval
+       Research Logistics Quarterly 2, 1955.
+
+    Examples
+    --------
+    >>> from sklearn_cce.metrics import match_clusters
+    >>> match_clusters(["cat", "cat", "dog", "dog"], [1, 1, 0, 2])
+    {1: 'cat', 0: 'dog'}
+    """
+    classes, clusters, _, (rows, columns) = _match(labels_true, labels_pred)
+    return dict(zip(clusters[columns].tolist(), classes[rows].tolist(), strict=True))
+
+
+def clustering_accuracy(labels_true: ArrayLike, labels_pred: ArrayLike) -> float:
+    """Share of the samples that agree under the best matching of clusters to classes.
+
+    Each cluster stands for at most one class and each class for at most one cluster;
+    samples of clusters without a class count as wrong.
+
+    Parameters
+    ----------
+    labels_true : array-like of shape (n_samples,)
+        Known classes: numbers, strings or anything else that can be sorted.
+    labels_pred : array-like of shape (n_samples,)
+        Clusters, of any such type and number.
+
+    Returns
+    -------
+    float
+        Accuracy in (0, 1]; 1 if and only if both partitions are the same.
+
+    Raises
+    ------
+    TypeError
+        If labels of one argument cannot be compared with one another.
+    ValueError
+        If the arguments are not 1-D, not of the same length, or empty.
+
+    See Also
+    --------
+    match_clusters : The matching itself.
+    sklearn.metrics.adjusted_rand_score : Agreement corrected for chance.
+    sklearn.metrics.normalized_mutual_info_score : Agreement in terms of information.
+
+    References
+    ----------
+    .. [1] Y. Yang, D. Xu, F. Nie, S. Yan and Y. Zhuang, "Image Clustering Using Local
+       Discriminant Models and Global Integration", IEEE Transactions on Image
+       Processing 19, 2010.
+
+    Examples
+    --------
+    >>> from sklearn_cce.metrics import clustering_accuracy
+    >>> clustering_accuracy(["cat", "cat", "dog", "dog"], [1, 1, 0, 2])
+    0.75
+    """
+    _, _, table, matching = _match(labels_true, labels_pred)
+    return float(table[matching].sum() / table.sum())
+
+
+def _agrees(labels_true: ArrayLike, pred: NDArray) -> NDArray:
+    """Say for each sample whether its cluster is matched to its class."""
+    classes, clusters, _, (rows, columns) = _match(labels_true, pred)
+    matched = np.zeros((len(classes), len(clusters)), dtype=bool)
+    matched[rows, columns] = True
+    true = np.searchsorted(classes, column_or_1d(labels_true))
+    return matched[true, np.searchsorted(clusters, pred)]
+
+
+def _check_probabilities(probabilities: ArrayLike) -> NDArray:
+    checked = check_array(
+        probabilities, dtype=[np.float64, np.float32], input_name="probabilities"
+    )
+    if checked.min() < 0 or not np.allclose(checked.sum(axis=1), 1, atol=1e-3):
+        raise ValueError(
+            "probabilities must be non-negative, with rows that sum to 1 within 1e-3."
+        )
+    return checked
+
+
+def expected_calibration_error(
+    labels_true: ArrayLike, probabilities: ArrayLike, *, n_bins: int = 15
+) -> float:
+    """Mean gap between confidence and accuracy, after matching clusters to classes.
+
+    Samples are binned by the probability of their most probable cluster; the error
+    is the mean over the samples of the absolute difference between accuracy and mean
+    confidence in their bin.
+
+    Parameters
+    ----------
+    labels_true : array-like of shape (n_samples,)
+        Known classes: numbers, strings or anything else that can be sorted.
+    probabilities : array-like of shape (n_samples, n_clusters)
+        Probability of each cluster, as from ``predict_proba``.
+    n_bins : int, default=15
+        Number of bins of equal width in (0, 1], at least 1.
+
+    Returns
+    -------
+    float
+        Error in [0, 1]; 0 for confidences that are right on average in every bin.
+
+    Raises
+    ------
+    TypeError
+        If the labels cannot be compared with one another.
+    ValueError
+        If shapes or lengths do not fit, `probabilities` has rows that are no
+        distributions, or `n_bins` is less than 1.
+
+    See Also
+    --------
+    match_clusters : The matching of clusters to classes.
+
+    References
+    ----------
+    .. [1] C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On Calibration of Modern
+       Neural Networks", ICML 2017. Equation 3.
+
+    Examples
+    --------
+    >>> from sklearn_cce.metrics import expected_calibration_error
+    >>> probabilities = [[0.75, 0.25]] * 4 + [[0.0, 1.0]] * 4
+    >>> labels = ["a", "a", "a", "b", "b", "b", "b", "b"]
+    >>> expected_calibration_error(labels, probabilities)
+    0.0
+    """
+    if n_bins < 1:
+        raise ValueError(f"n_bins must be an integer of at least 1; got {n_bins!r}.")
+    probabilities = _check_probabilities(probabilities)
+    pred = probabilities.argmax(axis=1)
+    confidence = probabilities.max(axis=1)
+    surplus = _agrees(labels_true, pred) - confidence
+    bins = np.ceil(confidence * n_bins).astype(int).clip(1, n_bins)
+    return float(np.abs(np.bincount(bins, weights=surplus)).sum() / len(pred))
