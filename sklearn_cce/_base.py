@@ -5,38 +5,32 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import EarlyStopping
 from skorch.utils import noop
 from torch import nn
 
-from sklearn_cce._batches import Samples, as_tensor
+from sklearn_cce._batches import Samples, Source, check_finite
+from sklearn_cce._inputs import check_samples
 from sklearn_cce._net import CollisionNet, infer
 from sklearn_cce.modules import MODULES, Scaling, without_head
 
 N_SCALING_SAMPLES = 65_536
 """The scale of the input is estimated on no more samples than this."""
 
-OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": functools.partial(torch.optim.Adam, fused=True),
+    "adamw": functools.partial(torch.optim.AdamW, fused=True),
+    "sgd": functools.partial(torch.optim.SGD, momentum=0.9, fused=True),
 }
 
 AVAILABLE: dict[str, Callable[[], bool]] = {
@@ -90,39 +84,76 @@ def make_module(
 ) -> nn.Module:
     """Make the network that a parameter means; a given network is copied."""
     if isinstance(module, nn.Module):
-        return copy.deepcopy(module)
-    made = MODULES.get(module, module)(in_shape, n_outputs)
+        made = copy.deepcopy(module)
+    else:
+        made = call_factory(MODULES.get(module, module), in_shape, n_outputs)
+    if next(made.parameters(), None) is None:
+        raise ValueError(f"module must have parameters to train; {module!r} has none.")
+    return made
+
+
+def call_factory(
+    factory: Callable[..., nn.Module], in_shape: int | Sequence[int], n_outputs: int
+) -> nn.Module:
+    """Call what makes a network, and say what it must be if that fails."""
+    accepted = (
+        "module must be a torch.nn.Module or a callable that takes (in_shape, "
+        f"n_outputs), here ({in_shape}, {n_outputs}), and returns one"
+    )
+    try:
+        made = factory(in_shape, n_outputs)
+    except TypeError as error:
+        raise TypeError(f"{accepted}; {factory!r} raised: {error}") from error
     if not isinstance(made, nn.Module):
-        raise ValueError(
-            "module must be a torch.nn.Module or a callable that takes (in_shape, "
-            f"n_outputs) and returns one; {module!r} returned {type(made).__name__}."
-        )
+        raise ValueError(f"{accepted}; {factory!r} returned {type(made).__name__}.")
     return made
 
 
 def check_outputs(module: nn.Module, X: torch.Tensor, n_outputs: int) -> None:
     """Raise a ValueError unless the module gives n_outputs numbers a sample."""
-    training = module.training
     with torch.no_grad():
-        outputs = module.eval()(X[:2])
-    module.train(training)
+        outputs = module.eval()(X)
     shape = getattr(outputs, "shape", None)
-    if shape != (len(X[:2]), n_outputs):
+    if shape != (len(X), n_outputs):
         raise ValueError(
             f"module must return a tensor of shape (n_samples, {n_outputs}), one logit "
-            f"per cluster; for {len(X[:2])} samples it returned "
+            f"per cluster or class; for {len(X)} samples it returned "
             f"{type(outputs).__name__ if shape is None else tuple(shape)}."
         )
 
 
-def fit_scaling(
-    module: nn.Module, X: torch.Tensor, weight: torch.Tensor | None
-) -> None:
+def fit_scaling(module: nn.Module, samples: Samples) -> None:
     """Set the scaling layers of a module from evenly spaced samples."""
-    step = -(-len(X) // N_SCALING_SAMPLES)
-    for layer in module.modules():
-        if isinstance(layer, Scaling):
-            layer.fit(X[::step], None if weight is None else weight[::step])
+    layers = [layer for layer in module.modules() if isinstance(layer, Scaling)]
+    if not layers:
+        return
+    some = slice(None, None, -(-len(samples) // N_SCALING_SAMPLES))
+    X, weight = samples.source[some], samples.weight
+    check_finite(X)
+    for layer in layers:
+        layer.fit(X, None if weight is None else weight[some])
+
+
+def centre(logits: torch.Tensor) -> torch.Tensor:
+    """Subtract the mean of every row."""
+    return logits.float() - logits.float().mean(1, keepdim=True)
+
+
+def flatten(features: torch.Tensor) -> torch.Tensor:
+    """Turn the representation of every sample into a vector."""
+    return features.float().flatten(1)
+
+
+@contextlib.contextmanager
+def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
+    """Give an estimator its attributes back if the block raises."""
+    state = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(state)
+        raise
 
 
 class BaseCollisionEstimator(BaseEstimator):
@@ -131,73 +162,38 @@ class BaseCollisionEstimator(BaseEstimator):
     _parameter_constraints: dict = {
         "module": [StrOptions(set(MODULES)), callable],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
         "lr": [Interval(Real, 0, None, closed="neither")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "patience": [Interval(Integral, 1, None, closed="left")],
         "device": [str, torch.device],
+        "compile": ["boolean"],
+        "mixed_precision": ["boolean"],
+        "on_interrupt": [StrOptions({"raise", "keep"})],
         "warm_start": ["boolean"],
         "callbacks": [list, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
 
-    def _check_fit_input(
-        self, X: ArrayLike, sample_weight: ArrayLike | None
-    ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return X as float32, and the weights with mean 1."""
-        X = validate_data(self, X, dtype=np.float32, allow_nd=True)
-        if sample_weight is None:
-            return X, None
-        weight = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
-        if not weight.any():
-            raise ValueError("sample_weight must have a positive entry; all are 0.")
-        return X, weight / weight.mean()
-
-    def _check_input(self, X: ArrayLike) -> np.ndarray:
-        """Return X as float32, if its samples are like those seen in fit."""
+    def _check_X(self, X: Any) -> Source:
+        """Return the samples, if they are like those seen in fit."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, allow_nd=True, reset=False)
-        if X.shape[1:] != self._sample_shape:
+        source = check_samples(self, X, torch.device(self.net_.device), reset=False)
+        if source.shape[1:] != self._sample_shape:
             raise ValueError(
-                f"X has samples of shape {X.shape[1:]}, but {type(self).__name__} was "
-                f"fitted with samples of shape {self._sample_shape}."
+                f"X has samples of shape {source.shape[1:]}, but "
+                f"{type(self).__name__} was fitted with samples of shape "
+                f"{self._sample_shape}."
             )
-        return X
-
-    def _training_samples(
-        self, X: np.ndarray, weight: np.ndarray | None, device: torch.device
-    ) -> Samples:
-        """Put on the device what has a weight.
-
-        Where one batch holds everything, equal samples are merged, so that a sample
-        of weight 2 is the same to the bit as two samples.
-        """
-        if weight is not None:
-            X, weight = X[weight > 0], weight[weight > 0]
-        if len(X) <= self.batch_size:
-            X, index = np.unique(X, axis=0, return_inverse=True)
-            weight = np.bincount(index.ravel(), weight)
-        if weight is not None:
-            weight = torch.as_tensor(weight / weight.mean(), dtype=torch.float32)
-            weight = weight.to(device)
-        return Samples(as_tensor(X, device), weight)
+        return source
 
     def _train(
-        self,
-        X: np.ndarray,
-        sample_weight: np.ndarray | None,
-        n_outputs: int,
-        **net_params: Any,
-    ) -> None:
-        """Make a net, train it, and keep it if nothing went wrong."""
-        device = resolve_device(self.device)
-        samples = self._training_samples(X, sample_weight, device)
-        seed = draw_seed(self.random_state)
+        self, net: CollisionNet, samples: Samples, epochs: int, seed: int
+    ) -> bool:
+        """Train a net, and return whether it converged."""
         stop = EarlyStopping(
             monitor="train_loss",
             threshold=self.tol,
@@ -205,68 +201,56 @@ class BaseCollisionEstimator(BaseEstimator):
             patience=self.patience,
             sink=noop,
         )
-        with seeded(seed, device):
-            net = self._make_net(samples, n_outputs, seed, device, net_params)
-            net.callbacks_.append(("convergence", stop))
-            n_earlier = len(net.history)
+        net.callbacks_.append(("convergence", stop))
+        net.set_params(max_epochs=epochs, iterator_train__seed=seed)
+        try:
             net.partial_fit(samples)
-        self._keep(net, X)
-        self.n_iter_ = len(net.history) - n_earlier
-        if stop.misses_ < self.patience:
-            warnings.warn(
-                f"The training loss was still falling after {self.n_iter_} epochs. "
-                "Increase max_epochs, lr or tol.",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+        except torch.OutOfMemoryError as error:
+            raise torch.OutOfMemoryError(
+                f"{net.device} has too little memory. Use a smaller batch_size or "
+                "module, or pass X as a NumPy array instead of a tensor on the device."
+            ) from error
+        finally:
+            net.callbacks_.pop()
+        if net.interrupted_ and self.on_interrupt == "raise":
+            raise KeyboardInterrupt
+        return stop.misses_ >= self.patience
 
     def _make_net(
-        self,
-        samples: Samples,
-        n_outputs: int,
-        seed: int,
-        device: torch.device,
-        net_params: dict[str, Any],
+        self, samples: Samples, n_outputs: int, device: torch.device, **params: Any
     ) -> CollisionNet:
-        """Return an initialized net; a warm start goes on with a copy of the last."""
-        if self.warm_start and hasattr(self, "net_"):
-            return copy.deepcopy(self.net_)
-        shape = tuple(samples.X.shape[1:])
+        """Return a new net, ready to be trained."""
+        shape = samples.source.shape[1:]
         in_shape = shape[0] if len(shape) == 1 else shape
         net = CollisionNet(
             functools.partial(make_module, self.module, in_shape, n_outputs),
-            max_epochs=self.max_epochs,
             batch_size=self.batch_size,
             optimizer=OPTIMIZERS.get(self.optimizer, self.optimizer),
             optimizer__weight_decay=self.weight_decay,
             lr=self.lr,
-            iterator_train__seed=seed,
-            callbacks=self.callbacks,
+            callbacks=copy.deepcopy(self.callbacks),
             device=str(device),
             verbose=self.verbose,
-            **net_params,
+            compile=self.compile,
+            mixed_precision=self.mixed_precision,
+            **params,
         ).initialize()
-        check_outputs(net.module_, samples.X, n_outputs)
-        fit_scaling(net.module_, samples.X, samples.weight)
+        check_outputs(net.module_, samples.source[:2], n_outputs)
+        fit_scaling(net.module_, samples)
         return net
 
-    def _keep(self, net: CollisionNet, X: np.ndarray) -> None:
+    def _keep(self, net: CollisionNet, source: Source) -> None:
         """Take over a trained net."""
         net.module_.eval()
         self.net_ = net
         self.module_ = net.module_
         self.history_ = net.history
-        self._sample_shape = X.shape[1:]
-        self._n_features_out = self._represent(X[:1]).shape[1]
+        self._sample_shape = source.shape[1:]
+        self._n_features_out = self._represent(source[:1]).shape[1]
 
-    def _outputs(self, X: np.ndarray) -> np.ndarray:
-        """Return the logits of the network."""
-        return infer(self.module_, X, self.net_.device)
-
-    def _represent(self, X: np.ndarray) -> np.ndarray:
+    def _represent(self, X: Any) -> np.ndarray:
         """Return what the last layer sees, or centred logits where that is X."""
         body = without_head(self.module_)
-        if body is not None:
-            return infer(body, X, self.net_.device).reshape(len(X), -1)
-        logits = self._outputs(X)
-        return logits - logits.mean(1, keepdims=True)
+        if body is None:
+            return infer(self.module_, X, centre)
+        return infer(body, X, flatten)

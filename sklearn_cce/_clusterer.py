@@ -218,22 +218,15 @@ class CollisionClusterer(
         FloatingPointError
             If the loss becomes non-finite; an earlier fit is then left as it was.
         """
-        prior = self._check_prior()
-        X, sample_weight = self._check_fit_input(X, sample_weight)
-        if len(X) < self.n_clusters:
-            raise ValueError(
-                f"n_samples={len(X)} should be >= n_clusters={self.n_clusters}."
-            )
-        self._train(
-            X,
-            sample_weight,
-            n_outputs=self.n_clusters,
-            criterion=LOSSES[self.loss],
-            fairness_weight=self.fairness_weight,
-            prior=prior,
-            pseudo_labels=self.pseudo_labels,
-        )
-        self._warn_of_collapse()
+        with all_or_nothing(self):
+            self._fit(X, sample_weight, reset=not self._goes_on())
+            if not self._converged:
+                warnings.warn(
+                    f"The training loss was still falling after {self.n_iter_} epochs. "
+                    "Increase max_epochs, lr or tol.",
+                    ConvergenceWarning,
+                    stacklevel=2,
+                )
         return self
 
     def predict(self, X: ArrayLike) -> np.ndarray:
@@ -314,16 +307,20 @@ class CollisionClusterer(
     def _check_prior(self) -> np.ndarray:
         if self.cluster_prior is None:
             return np.full(self.n_clusters, 1 / self.n_clusters)
-        prior = np.asarray(self.cluster_prior, dtype=float)
+        accepted = (
+            f"cluster_prior must be {self.n_clusters} non-negative numbers that sum "
+            f"to 1, one per cluster; got {self.cluster_prior!r}."
+        )
+        try:
+            prior = np.asarray(self.cluster_prior, dtype=float)
+        except (TypeError, ValueError) as error:
+            raise ValueError(accepted) from error
         if (
             prior.shape != (self.n_clusters,)
             or not np.all(prior >= 0)
             or abs(prior.sum() - 1) > 1e-6
         ):
-            raise ValueError(
-                f"cluster_prior must be {self.n_clusters} non-negative numbers that "
-                f"sum to 1, one per cluster; got {self.cluster_prior!r}."
-            )
+            raise ValueError(accepted)
         return prior
 
     def _keep(self, net: CollisionNet, X: np.ndarray) -> None:
