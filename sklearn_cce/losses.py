@@ -295,8 +295,8 @@ def collision_cross_entropy(
 
     References
     ----------
-    .. [1] Z. Zhang and Y. Boykov, "Collision Cross-Entropy for Soft Class Labels and
-       Deep Clustering", arXiv:2303.07321, 2023. Section 2.
+    .. [1] Z. Zhang and Y. Boykov, "Collision Cross-entropy for Soft Class Labels and
+       Entropy-based Clustering", arXiv:2303.07321, 2023.
 
     Examples
     --------
