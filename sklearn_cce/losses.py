@@ -173,60 +173,57 @@ def _check_shapes(logits: Tensor, target: Tensor, weight: Tensor | None) -> None
         )
 
 
-def _one_hot(index: Tensor, like: Tensor) -> Tensor:
-    """Class indices (n, ...) as probabilities of the shape and dtype of `like`."""
-    zeros = torch.zeros_like(like)
+def _one_hot(index: Tensor, counted: Tensor, like: Tensor) -> Tensor:
+    """Class indices (n, ...) as probabilities of the shape and dtype of `like`.
+
+    Where nothing is known every class may be drawn: finite with excluded classes.
+    """
+    one_hot = torch.zeros_like(like).scatter_(1, index.unsqueeze(1), 1.0)
+    return torch.where(counted.unsqueeze(1), one_hot, 1)
+
+
+def _of_classes(
+    kernel: Kernel, log_p: Tensor, index: Tensor, counted: Tensor
+) -> Tensor:
+    """Unweighted losses of class indices."""
     try:
-        return zeros.scatter_(1, index.unsqueeze(1), 1.0)
+        if kernel in (_collision, _shannon):  # -ln s of the class, for both
+            return -log_p.gather(1, index.unsqueeze(1)).squeeze(1)
+        target = _one_hot(index, counted, log_p)
     except RuntimeError as error:
         raise ValueError(
-            f"target must hold class indices in [0, {like.shape[1]}), or ignore_index."
+            f"target must hold class indices in [0, {log_p.shape[1]}), or ignore_index."
         ) from error
+    return kernel(log_p, target)
 
 
 def _hard(
-    log_p: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int
-) -> tuple[Tensor, Tensor]:
-    """Probabilities and position weights of class indices."""
-    counted = target != ignore_index
-    index = torch.where(counted, target, 0).long()
-    # Every class may be drawn where nothing is known: finite with excluded classes.
-    one_hot = torch.where(counted.unsqueeze(1), _one_hot(index, log_p), 1)
-    position_weight = counted.to(log_p.dtype)
-    if weight is not None:
-        position_weight = position_weight * weight[index]
-    return one_hot, position_weight
-
-
-def _soft(
-    target: Tensor, weight: Tensor | None, linear: bool
-) -> tuple[Tensor, Tensor | None]:
-    """Probabilities and position weights (None: all 1) of probabilities."""
-    if weight is None:
-        return target, None
-    weighted = target * weight.view(-1, *[1] * (target.dim() - 2))
-    return (weighted, None) if linear else (target, weighted.sum(1))
-
-
-def _positions(
     kernel: Kernel,
-    logits: Tensor,
+    log_p: Tensor,
     target: Tensor,
     weight: Tensor | None,
     ignore_index: int,
-    linear: bool,
-) -> tuple[Tensor, Tensor | None]:
-    """Weighted loss of each position, and by what to divide the sum for the mean."""
-    dtype = torch.promote_types(logits.dtype, torch.float32)
-    log_p = F.log_softmax(logits, 1, dtype=dtype)
-    weight = None if weight is None else weight.to(dtype)
-    if target.is_floating_point():
-        target, scale = _soft(target.to(dtype), weight, linear)
-        losses = kernel(log_p, target)
-        return (losses if scale is None else scale * losses), None
-    target, scale = _hard(log_p, target, weight, ignore_index)
-    losses = torch.where(scale != 0, scale * kernel(log_p, target), 0)
-    return losses, scale.sum()
+) -> tuple[Tensor, Tensor]:
+    """Weighted losses of class indices, and the sum of the weights."""
+    counted = target != ignore_index
+    index = torch.where(counted, target, 0).long()
+    losses = _of_classes(kernel, log_p, index, counted)
+    scale = counted.to(log_p.dtype)
+    if weight is not None:
+        scale = scale * weight[index]
+    return torch.where(scale != 0, scale * losses, 0), scale.sum()
+
+
+def _soft(
+    kernel: Kernel, log_p: Tensor, target: Tensor, weight: Tensor | None, linear: bool
+) -> Tensor:
+    """Weighted losses of probabilities."""
+    if weight is None:
+        return kernel(log_p, target)
+    weighted = target * weight.view(-1, *[1] * (target.dim() - 2))
+    if linear:
+        return kernel(log_p, weighted)
+    return weighted.sum(1) * kernel(log_p, target)
 
 
 def _loss(
@@ -250,9 +247,15 @@ def _loss(
     batched = logits.dim() > 1
     if not batched:
         logits, target = logits.unsqueeze(0), target.unsqueeze(0)
-    losses, total = _positions(kernel, logits, target, weight, ignore_index, linear)
-    if reduction == "mean" and total is not None:
-        return (losses.sum() / total).to(logits.dtype)
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    log_p = F.log_softmax(logits, 1, dtype=dtype)
+    weight = None if weight is None else weight.to(dtype)
+    if target.is_floating_point():
+        losses = _soft(kernel, log_p, target.to(dtype), weight, linear)
+    else:
+        losses, total = _hard(kernel, log_p, target, weight, ignore_index)
+        if reduction == "mean":
+            return (losses.sum() / total).to(logits.dtype)
     losses = losses if batched else losses.squeeze(0)
     return _REDUCTIONS[reduction](losses).to(logits.dtype)
 
