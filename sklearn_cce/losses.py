@@ -1,8 +1,8 @@
 """Cross-entropies and robust losses for soft and hard targets.
 
 Every loss takes logits, as :class:`torch.nn.CrossEntropyLoss` does, and is computed
-in the log domain. Only the kernels (what one position costs) differ; targets,
-class weights, ignored positions and reductions are handled in one place.
+in the log domain. They differ in what one position costs; targets, class weights,
+ignored positions and reductions mean the same to all of them.
 """
 
 from collections.abc import Callable
