@@ -190,6 +190,12 @@ class BaseCollisionEstimator(BaseEstimator):
             )
         return source
 
+    def _device(self, goes_on: bool) -> torch.device:
+        """Return the device of a new net, or of the net that training goes on with."""
+        if goes_on:
+            return torch.device(self.net_.device)
+        return resolve_device(self.device)
+
     def _train(
         self, net: CollisionNet, samples: Samples, epochs: int, seed: int
     ) -> bool:
@@ -202,7 +208,8 @@ class BaseCollisionEstimator(BaseEstimator):
             sink=noop,
         )
         net.callbacks_.append(("convergence", stop))
-        net.set_params(max_epochs=epochs, iterator_train__seed=seed)
+        n_before = len(net.history)
+        net.max_epochs, net.iterator_train__seed = epochs, seed + n_before
         try:
             net.partial_fit(samples)
         except torch.OutOfMemoryError as error:
@@ -214,6 +221,7 @@ class BaseCollisionEstimator(BaseEstimator):
             net.callbacks_.pop()
         if net.interrupted_ and self.on_interrupt == "raise":
             raise KeyboardInterrupt
+        self.n_iter_ = len(net.history) - n_before
         return stop.misses_ >= self.patience
 
     def _make_net(
@@ -228,6 +236,7 @@ class BaseCollisionEstimator(BaseEstimator):
             optimizer=OPTIMIZERS.get(self.optimizer, self.optimizer),
             optimizer__weight_decay=self.weight_decay,
             lr=self.lr,
+            iterator_train__seed=0,
             callbacks=copy.deepcopy(self.callbacks),
             device=str(device),
             verbose=self.verbose,
@@ -237,6 +246,12 @@ class BaseCollisionEstimator(BaseEstimator):
         ).initialize()
         check_outputs(net.module_, samples.source[:2], n_outputs)
         fit_scaling(net.module_, samples)
+        return net
+
+    def _copy_net(self, **params: Any) -> CollisionNet:
+        """Return a copy of the net with the present parameters, to go on with."""
+        net = copy.deepcopy(self.net_)
+        net.set_params(lr=self.lr, batch_size=self.batch_size, **params)
         return net
 
     def _keep(self, net: CollisionNet, source: Source) -> None:

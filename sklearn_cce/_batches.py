@@ -1,39 +1,272 @@
-"""How data becomes batches: whole batches, sliced from one tensor."""
+"""How data becomes batches: whole batches, taken from one source by index.
+
+A source holds samples wherever they are and hands out any of them as one float32
+tensor on the device. What a batch consists of depends on the seed and the number of
+samples alone, so every source gives the same training to the bit.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import mmap
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
+
+BLOCK, WINDOW = 256, 65_536
+"""Large data are read in blocks of samples, mixed within windows of many blocks."""
+
+RELEASE_BYTES = 2**27
+"""Pages of a memory-mapped file are given back after so many bytes were read."""
+
+Batch = TypeVar("Batch")
+Index = slice | Tensor
 
 
-@dataclass
-class Samples:
-    """Samples that lie on the device, with their weights.
+class TensorSource:
+    """Samples that lie on the device already.
 
-    Attributes
+    Parameters
     ----------
     X : Tensor of shape (n_samples, ...)
         The samples, float32.
-    weight : Tensor of shape (n_samples,) or None
-        Weights with mean 1, or None where all are equal.
     """
 
-    X: Tensor
-    weight: Tensor | None = None
+    resident = True
+
+    def __init__(self, X: Tensor) -> None:
+        self.X = X
+        self.shape = tuple(X.shape)
 
     def __len__(self) -> int:
         return len(self.X)
 
+    def __getitem__(self, index: Index) -> Tensor:
+        """Return the samples of an index."""
+        return self.X[index]
 
-class ShuffledBatches:
+
+class ArraySource:
+    """Samples in an array that stays where it is: in host memory or in a file.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ...)
+        The samples, of any real type.
+    device : torch.device
+        Where the batches go.
+    """
+
+    resident = False
+
+    def __init__(self, X: np.ndarray, device: torch.device) -> None:
+        self.X = X
+        self.device = device
+        self.shape = X.shape
+        self.n_read = 0
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def __getitem__(self, index: Index) -> Tensor:
+        """Return the samples of an index on the host."""
+        check_length(self.X)
+        index = index if isinstance(index, slice) else index.numpy()
+        rows = torch.from_numpy(np.array(self.X[index], np.float32))
+        self.n_read += rows.nbytes
+        if self.n_read > RELEASE_BYTES:
+            release(self.X)
+            self.n_read = 0
+        if self.device.type == "cuda":
+            rows = rows.pin_memory()
+        return rows.to(self.device, non_blocking=True)
+
+
+class DatasetSource:
+    """Samples of a map-style torch dataset.
+
+    Parameters
+    ----------
+    dataset : torch.utils.data.Dataset
+        Its items are samples, or tuples that begin with one.
+    device : torch.device
+        Where the batches go.
+    """
+
+    resident = False
+
+    def __init__(self, dataset: Dataset, device: torch.device) -> None:
+        self.dataset = dataset
+        self.device = device
+        self.shape = (len(dataset), *self.item(0).shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def item(self, i: int) -> Tensor:
+        """Return one sample."""
+        item = self.dataset[i]
+        return torch.as_tensor(item[0] if isinstance(item, (tuple, list)) else item)
+
+    def __getitem__(self, index: Index) -> Tensor:
+        """Return the samples of an index on the host."""
+        if isinstance(index, slice):
+            index = torch.arange(len(self))[index]
+        items = [self.item(i) for i in index.tolist()]
+        for i, item in zip(index.tolist(), items, strict=True):
+            if item.shape != self.shape[1:]:
+                raise ValueError(
+                    f"X must give samples of one shape; sample {i} has shape "
+                    f"{tuple(item.shape)}, sample 0 has shape {self.shape[1:]}."
+                )
+        rows = torch.stack(items).float()
+        check_finite(rows, index)
+        return rows.to(self.device)
+
+
+Source = TensorSource | ArraySource | DatasetSource
+
+
+@dataclass
+class Samples:
+    """What a net is trained on.
+
+    Attributes
+    ----------
+    source : Source
+        The samples.
+    weight : Tensor of shape (n_samples,) or None
+        Their weights, on the device, with mean 1; None where all are equal.
+    """
+
+    source: Source
+    weight: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+def make_samples(
+    source: Source, weight: Tensor | None, device: torch.device, batch_size: int
+) -> Samples:
+    """Bring samples and weights together.
+
+    Where one batch holds everything, equal samples are merged and those of weight 0
+    left out, so that a sample of weight 2 is the same to the bit as two samples.
+
+    Parameters
+    ----------
+    source : Source
+        The samples.
+    weight : Tensor of shape (n_samples,) or None
+        Their weights, float64, on the host.
+    device : torch.device
+        Where the weights are needed.
+    batch_size : int
+        The most samples that a batch may have.
+
+    Returns
+    -------
+    Samples
+        The samples to train on.
+    """
+    if len(source) <= batch_size:
+        X = source[:]
+        check_finite(X)
+        if weight is not None:
+            X, weight = X[(weight > 0).to(X.device)], weight[weight > 0]
+        X, index = torch.unique(X, dim=0, return_inverse=True)
+        source, weight = TensorSource(X), torch.bincount(index.cpu(), weight).double()
+    if weight is not None:
+        weight = (weight / weight.mean()).float().to(device)
+    return Samples(source, weight)
+
+
+def as_tensor(X: np.ndarray, device: torch.device | str) -> Tensor:
+    """Put an array on a device as float32, without a copy where there need be none."""
+    if not X.flags.writeable or not X.dtype.isnative:
+        X = X.astype(np.float32)
+    return torch.from_numpy(np.ascontiguousarray(X)).to(device, torch.float32)
+
+
+def memory_map(X: Any) -> np.memmap | None:
+    """Return the memory map that an array is a view of, if it is one."""
+    while isinstance(X, np.ndarray):
+        if isinstance(X, np.memmap) and isinstance(X.base, mmap.mmap):
+            return X
+        X = X.base
+    return None
+
+
+def check_finite(X: Tensor, first: int | Tensor = 0) -> None:
+    """Raise a ValueError that names the first sample with NaN or infinity, if any.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n, ...)
+        Samples.
+    first : int or Tensor of shape (n,)
+        Index of the first of them, or of each.
+    """
+    if X.sum().isfinite():
+        return
+    bad = (~X.flatten(1).isfinite().all(1)).nonzero()[:, 0]
+    if len(bad):
+        i = int(first[bad[0]]) if isinstance(first, Tensor) else first + int(bad[0])
+        raise ValueError(f"Input X contains NaN or infinity, first in sample {i}.")
+
+
+def check_length(X: np.ndarray) -> None:
+    """Raise a ValueError if the file behind an array has become too short for it."""
+    file = memory_map(X)
+    if file is None or file.filename is None:
+        return
+    if os.path.getsize(file.filename) < file.offset + file.nbytes:
+        raise ValueError(
+            f"The file of X, {file.filename}, has become shorter since it was mapped."
+        )
+
+
+def release(X: np.ndarray) -> None:
+    """Give the pages of a memory-mapped file back to the system."""
+    file = memory_map(X)
+    if file is not None and file.mode in ("r", "c") and hasattr(mmap, "MADV_DONTNEED"):
+        file.base.madvise(mmap.MADV_DONTNEED)
+
+
+def shuffled(n: int, generator: torch.Generator) -> Tensor:
+    """Return a random order of n samples; local, block by block, if n is large."""
+    if n <= 2 * WINDOW:
+        return torch.randperm(n, generator=generator)
+    blocks = torch.randperm(-(-n // BLOCK), generator=generator)
+    order = (blocks[:, None] * BLOCK + torch.arange(BLOCK)).flatten()
+    windows = order[order < n].split(WINDOW)
+    return torch.cat([w[torch.randperm(len(w), generator=generator)] for w in windows])
+
+
+def ahead(make: Callable[[Any], Batch], items: Iterator[Any]) -> Iterator[Batch]:
+    """Yield make(item) for every item, made by a thread one item ahead of need."""
+    with ThreadPoolExecutor(1) as thread:
+        pending = None
+        for item in items:
+            previous, pending = pending, thread.submit(make, item)
+            if previous is not None:
+                yield previous.result()
+        if pending is not None:
+            yield pending.result()
+
+
+class Batches:
     """Batches of nearly equal size, in a new random order at every iteration.
 
     No batch is much smaller than the others: the balance of the clusters cannot be
-    judged on a last batch of a few samples.
+    judged on a last batch of a few samples. Samples of weight 0 are left out.
 
     Parameters
     ----------
@@ -42,32 +275,37 @@ class ShuffledBatches:
     batch_size : int
         The most samples that a batch may have.
     seed : int
-        Seed of the private generator that draws the permutations.
+        Seed of the private generator that draws the orders.
 
     Yields
     ------
-    (X, y)
-        The batch, and a tuple of its sample indices and weights.
+    X : Tensor of shape (n, ...)
+        The samples of the batch.
+    y : tuple
+        Their indices and weights, of shape (n,); None for no weights.
     """
 
-    def __init__(self, samples: Samples, batch_size: int, seed: int = 0) -> None:
-        self.samples = samples
-        self.n_batches = -(-len(samples) // batch_size)
+    def __init__(self, samples: Samples, batch_size: int, seed: int) -> None:
+        self.source, self.weight = samples.source, samples.weight
+        self.support = None if self.weight is None else self.weight.nonzero()[:, 0]
+        self.n_samples = len(self.source if self.support is None else self.support)
+        self.n_batches = -(-self.n_samples // batch_size)
         self.generator = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
         return self.n_batches
 
     def __iter__(self) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor | None]]]:
-        X, weight = self.samples.X, self.samples.weight
-        order = torch.randperm(len(X), generator=self.generator).to(X.device)
-        for index in order.tensor_split(self.n_batches):
-            yield X[index], (index, None if weight is None else weight[index])
+        order = shuffled(self.n_samples, self.generator)
+        if self.support is not None:
+            order = self.support.to(order.device)[order]
+        if not self.source.resident:
+            return ahead(self.batch, iter(order.tensor_split(self.n_batches)))
+        order = order.to(self.source.X.device)
+        return map(self.batch, order.tensor_split(self.n_batches))
 
-
-def as_tensor(X: np.ndarray, device: torch.device) -> Tensor:
-    """Put an array on a device as float32, without a copy where there need be none."""
-    X = np.asarray(X)
-    if not X.flags.writeable or X.dtype.byteorder == ">":
-        X = X.astype(np.float32)
-    return torch.from_numpy(np.ascontiguousarray(X)).to(device, torch.float32)
+    def batch(self, index: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
+        """Return one batch."""
+        X = self.source[index]
+        index = index.to(X.device)
+        return X, (index, None if self.weight is None else self.weight[index])

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from scipy.special import softmax
 from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     ClusterMixin,
@@ -23,8 +22,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_cce._base import BaseCollisionEstimator
-from sklearn_cce._net import CollisionNet
+from sklearn_cce._base import (
+    BaseCollisionEstimator,
+    all_or_nothing,
+    draw_seed,
+    seeded,
+)
+from sklearn_cce._batches import make_samples
+from sklearn_cce._inputs import check_samples, check_weight
+from sklearn_cce._net import infer
 from sklearn_cce.losses import (
     CollisionCrossEntropyLoss,
     ReverseCrossEntropyLoss,
@@ -87,13 +93,20 @@ class CollisionClusterer(
         Learning rate.
     weight_decay : float, default=1e-4
         Weight decay of the optimizer.
+    compile : bool, default=False
+        Whether to compile the network with :func:`torch.compile` for training.
+    mixed_precision : bool, default=False
+        Whether to train the network in bfloat16 where that is safe; for recent GPUs.
     device : str or torch.device, default='auto'
         Where to train and predict: 'cpu', 'cuda', 'cuda:1', 'mps'. 'auto' takes the
         first of CUDA, MPS and CPU that there is.
     warm_start : bool, default=False
         Whether `fit` goes on from the network of the last `fit`.
     callbacks : list of skorch callbacks, default=None
-        Called during the training.
+        Copied, and called during the training.
+    on_interrupt : {'raise', 'keep'}, default='raise'
+        What Ctrl-C during `fit` does: raise KeyboardInterrupt and leave the estimator
+        as it was, or end the training and keep the network as it stands.
     random_state : int, RandomState instance or None, default=None
         Determines the initial network and the order of the samples. The same value
         gives bit-identical results on one device. Global random states are neither
@@ -165,9 +178,12 @@ class CollisionClusterer(
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
         lr: float = 1e-3,
         weight_decay: float = 1e-4,
+        compile: bool = False,
+        mixed_precision: bool = False,
         device: str | torch.device = "auto",
         warm_start: bool = False,
         callbacks: list[Callback] | None = None,
+        on_interrupt: str = "raise",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ) -> None:
@@ -184,9 +200,12 @@ class CollisionClusterer(
         self.optimizer = optimizer
         self.lr = lr
         self.weight_decay = weight_decay
+        self.compile = compile
+        self.mixed_precision = mixed_precision
         self.device = device
         self.warm_start = warm_start
         self.callbacks = callbacks
+        self.on_interrupt = on_interrupt
         self.random_state = random_state
         self.verbose = verbose
 
@@ -218,15 +237,49 @@ class CollisionClusterer(
         FloatingPointError
             If the loss becomes non-finite; an earlier fit is then left as it was.
         """
+        goes_on = self.warm_start and hasattr(self, "net_")
         with all_or_nothing(self):
-            self._fit(X, sample_weight, reset=not self._goes_on())
-            if not self._converged:
-                warnings.warn(
-                    f"The training loss was still falling after {self.n_iter_} epochs. "
-                    "Increase max_epochs, lr or tol.",
-                    ConvergenceWarning,
-                    stacklevel=2,
-                )
+            converged = self._fit(X, sample_weight, self.max_epochs, goes_on)
+            if not self.warm_start:
+                self.net_.optimizer_.state.clear()
+            self._order_clusters(sample_weight)
+        self._warn(converged)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
+    ) -> CollisionClusterer:
+        """Train the network by one pass over a chunk of a stream.
+
+        The network, the optimizer's state and the prices of the clusters, which keep
+        the balance, are carried over from the chunk before. The scale of the input is
+        taken from the first chunk.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples of this chunk; as in `fit`, but any number of them.
+        y : None
+            Ignored; there by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `fit`; relative to the other samples of this chunk.
+
+        Returns
+        -------
+        CollisionClusterer
+            The fitted estimator. Its `labels_` are those of this chunk, and may leave
+            out clusters.
+
+        Raises
+        ------
+        ValueError
+            If the input or a parameter is not as described; nothing is changed then.
+        FloatingPointError
+            If the loss becomes non-finite; the estimator is then left as it was.
+        """
+        with all_or_nothing(self):
+            self._fit(X, sample_weight, epochs=1, goes_on=hasattr(self, "net_"))
         return self
 
     def predict(self, X: ArrayLike) -> np.ndarray:
@@ -242,7 +295,8 @@ class CollisionClusterer(
         ndarray of shape (n_samples,), int64
             Clusters from 0 to ``n_clusters - 1``.
         """
-        return self.predict_proba(X).argmax(1)
+        source = self._check_X(X)
+        return infer(self.module_, source, self._clusters)
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Return the probability of every cluster for every sample.
@@ -257,7 +311,8 @@ class CollisionClusterer(
         ndarray of shape (n_samples, n_clusters), float32
             Non-negative; every row sums to 1.
         """
-        return self._probabilities(self._check_input(X))
+        source = self._check_X(X)
+        return infer(self.module_, source, self._probabilities)
 
     def transform(self, X: ArrayLike) -> np.ndarray:
         """Return the representation that the network's last layer works on.
@@ -274,14 +329,7 @@ class CollisionClusterer(
             linear layer, or does not end in one: the logits, centred to mean 0 in
             every row (log-odds against the geometric mean of the clusters).
         """
-        return self._represent(self._check_input(X))
-
-    def __sklearn_tags__(self) -> Tags:
-        """Say what the estimator can do, for scikit-learn."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
+        return self._represent(self._check_X(X))
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
         """Return the mean silhouette of the predicted clusters.
@@ -304,6 +352,13 @@ class CollisionClusterer(
         """
         return silhouette_scorer(self, X)
 
+    def __sklearn_tags__(self) -> Tags:
+        """Say what the estimator can do, for scikit-learn."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
     def _check_prior(self) -> np.ndarray:
         if self.cluster_prior is None:
             return np.full(self.n_clusters, 1 / self.n_clusters)
@@ -323,19 +378,62 @@ class CollisionClusterer(
             raise ValueError(accepted)
         return prior
 
-    def _keep(self, net: CollisionNet, X: np.ndarray) -> None:
-        """Take over a trained net, with the clusters that are used first."""
-        self._cluster_order = np.arange(self.n_clusters)
-        super()._keep(net, X)
-        labels = self._probabilities(X).argmax(1)
-        sizes = np.bincount(labels, minlength=self.n_clusters)
-        self._cluster_order = np.argsort(sizes == 0, kind="stable")
-        self.labels_ = np.argsort(self._cluster_order)[labels]
+    def _fit(
+        self, X: Any, sample_weight: ArrayLike | None, epochs: int, goes_on: bool
+    ) -> bool:
+        """Train a new net, or a copy of the last, and return whether it converged."""
+        prior = self._check_prior()
+        device = self._device(goes_on)
+        source = check_samples(self, X, device, reset=not goes_on)
+        if len(source) < self.n_clusters and not goes_on:
+            raise ValueError(
+                f"n_samples={len(source)} should be >= n_clusters={self.n_clusters}."
+            )
+        weight = check_weight(sample_weight, source)
+        samples = make_samples(source, weight, device, self.batch_size)
+        seed = draw_seed(self.random_state)
+        with seeded(seed, device):
+            if goes_on:
+                net = self._copy_net(fairness_weight=self.fairness_weight)
+            else:
+                net = self._make_net(
+                    samples,
+                    self.n_clusters,
+                    device,
+                    criterion=LOSSES[self.loss],
+                    fairness_weight=self.fairness_weight,
+                    prior=prior,
+                    pseudo_labels=self.pseudo_labels,
+                )
+                self._cluster_order = torch.arange(self.n_clusters)
+            converged = self._train(net, samples, epochs, seed)
+        self._keep(net, source)
+        self.labels_ = infer(net.module_, source, self._clusters)
+        return converged
 
-    def _probabilities(self, X: np.ndarray) -> np.ndarray:
-        return softmax(self._outputs(X)[:, self._cluster_order], axis=1)
+    def _order_clusters(self, sample_weight: ArrayLike | None) -> None:
+        """Move the clusters that no weight falls on behind the others."""
+        weight = 1.0 if sample_weight is None else sample_weight
+        weight = np.broadcast_to(weight, self.labels_.shape)
+        sizes = np.bincount(self.labels_, weight, self.n_clusters)
+        order = np.argsort(sizes == 0, kind="stable")
+        self._cluster_order = self._cluster_order[order]
+        self.labels_ = np.argsort(order)[self.labels_]
 
-    def _warn_of_collapse(self) -> None:
+    def _probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits[:, self._cluster_order].float().softmax(1)
+
+    def _clusters(self, logits: torch.Tensor) -> torch.Tensor:
+        return self._probabilities(logits).argmax(1)
+
+    def _warn(self, converged: bool) -> None:
+        if not converged:
+            warnings.warn(
+                f"The training loss was still falling after {self.n_iter_} epochs. "
+                "Increase max_epochs, lr or tol.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
         used = self.labels_.max() + 1
         if used < self.n_clusters:
             warnings.warn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,11 +12,14 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 from torch import Tensor
 
-from sklearn_cce._batches import Samples, ShuffledBatches, as_tensor
+from sklearn_cce._batches import Batches, Samples, Source, check_finite
 from sklearn_cce.pseudo_labels import initial_prices, update_pseudo_labels
 
 SMALLEST_BATCH = 16
 """Matrix products of fewer rows take another path and round differently."""
+
+CHUNK_ROWS, CHUNK_VALUES = 8_192, 2**20
+"""Inference works on so many samples, or values of samples, at a time at the most."""
 
 
 class EpochSums:
@@ -59,9 +63,13 @@ class CollisionNet(NeuralNet):
         Target share of every cluster.
     pseudo_labels : str
         Method of ``update_pseudo_labels``.
+    mixed_precision : bool
+        Whether the network is trained in bfloat16 where that is safe.
     **kwargs
         Parameters of :class:`skorch.NeuralNet`.
     """
+
+    cuda_dependent_attributes_ = ["prior_", "prices_"]
 
     def __init__(
         self,
@@ -71,16 +79,18 @@ class CollisionNet(NeuralNet):
         fairness_weight: float,
         prior: np.ndarray,
         pseudo_labels: str,
+        mixed_precision: bool = False,
         **kwargs: Any,
     ) -> None:
         self.fairness_weight = fairness_weight
         self.prior = prior
         self.pseudo_labels = pseudo_labels
+        self.mixed_precision = mixed_precision
         super().__init__(
             module,
             criterion,
             criterion__reduction="none",
-            iterator_train=ShuffledBatches,
+            iterator_train=Batches,
             train_split=None,
             predict_nonlinearity=None,
             **kwargs,
@@ -98,6 +108,19 @@ class CollisionNet(NeuralNet):
         )
         self.prices_ = initial_prices(self.prior_, fairness_weight=self.fairness_weight)
         return self
+
+    def torch_compile(self, module: torch.nn.Module, name: str) -> torch.nn.Module:
+        """Compile in place, so that the network keeps its type and can be pickled."""
+        if self.compile and name == "module":
+            module.compile()
+        return module
+
+    def infer(self, x: Tensor, **fit_params: Any) -> Tensor:
+        """Apply the network to a batch that lies on its device."""
+        if not self.mixed_precision:
+            return self.module_(x)
+        with torch.autocast(x.device.type, torch.bfloat16):
+            return self.module_(x)
 
     def get_dataset(self, X: Samples, y: None = None) -> Samples:
         """Return the samples, which need no wrapping."""
@@ -155,7 +178,26 @@ class CollisionNet(NeuralNet):
         self.clusters_[index] = clusters
 
     def on_batch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Make no row in the history: one an epoch is enough."""
+        """Make a row in the history only where a callback may want to fill it."""
+        if self.callbacks:
+            super().on_batch_begin(net, **kwargs)
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call all callbacks, and note if one of them asks to stop."""
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt:
+            self.stopped_ = True
+            raise
+
+    def fit_loop(self, *args: Any, **kwargs: Any) -> CollisionNet:
+        """Run skorch's loop, and note if something else than a callback ends it."""
+        self.stopped_ = self.interrupted_ = False
+        try:
+            return super().fit_loop(*args, **kwargs)
+        except KeyboardInterrupt:
+            self.interrupted_ = not self.stopped_
+            raise
 
     def on_train_begin(self, net: NeuralNet, X: Samples, **kwargs: Any) -> None:
         """Forget the clusters of earlier data."""
@@ -210,27 +252,40 @@ def pad(X: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def infer(module: torch.nn.Module, X: np.ndarray | Tensor, device: str) -> np.ndarray:
+def infer(
+    module: torch.nn.Module,
+    source: Source,
+    finish: Callable[[Tensor], Tensor] = Tensor.float,
+) -> np.ndarray:
     """Return the module's outputs in evaluation mode, in chunks of bounded memory.
 
     Parameters
     ----------
     module : Module
         In evaluation mode; not changed, so several threads may call at once.
-    X : ndarray of shape (n_samples, ...)
+    source : Source
         Samples.
-    device : str
-        Where the module is.
+    finish : callable
+        Applied to the outputs of each chunk.
 
     Returns
     -------
-    ndarray of shape (n_samples, n_outputs), float32
+    ndarray of shape (n_samples, ...)
         The outputs, the same for a sample whatever the samples beside it.
+
+    Raises
+    ------
+    ValueError
+        If a sample is not finite.
     """
-    n_values = max(int(np.prod(X.shape[1:])), 1)
-    chunk = max(SMALLEST_BATCH, 2**22 // n_values)
-    outputs = [
-        module(pad(as_tensor(X[i : i + chunk], device)))[: len(X) - i].float().cpu()
-        for i in range(0, len(X), chunk)
-    ]
-    return torch.cat(outputs).numpy()
+    n, n_values = len(source), max(math.prod(source.shape[1:]), 1)
+    chunk = min(max(CHUNK_VALUES // n_values, SMALLEST_BATCH), CHUNK_ROWS)
+    result = None
+    for start in range(0, n, chunk):
+        X = source[start : start + chunk]
+        check_finite(X, start)
+        outputs = finish(module(pad(X))[: len(X)]).cpu()
+        if result is None:
+            result = outputs.new_empty((n, *outputs.shape[1:]))
+        result[start : start + chunk] = outputs
+    return result.numpy()

@@ -1,0 +1,122 @@
+"""What X may be: arrays and what becomes one, device tensors, torch datasets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn import config_context
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    _check_sample_weight,
+    validate_data,
+)
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from sklearn_cce._batches import (
+    ArraySource,
+    DatasetSource,
+    Source,
+    TensorSource,
+    as_tensor,
+    check_finite,
+    memory_map,
+)
+
+MEMORY_SHARE = 0.5
+"""Data that take more than this share of the free device memory stay on the host."""
+
+
+def check_samples(
+    estimator: BaseEstimator, X: Any, device: torch.device, *, reset: bool
+) -> Source:
+    """Validate X and return the source of its samples.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its ``n_features_in_`` and ``feature_names_in_`` are set, or checked.
+    X : array-like, Tensor or Dataset of length n_samples
+        Samples.
+    device : torch.device
+        Where the samples are needed.
+    reset : bool
+        Whether the estimator is being fitted, and so takes any number of features.
+
+    Returns
+    -------
+    Source
+        The samples, without a copy where there need be none. Whether they are finite
+        is left to their first use where X is a memory map or a dataset, or where
+        nothing is fitted.
+
+    Raises
+    ------
+    ValueError
+        If X is not numeric, finite, non-empty, of two axes or more, or has other
+        features than those seen in fit.
+    """
+    if isinstance(X, Dataset):
+        return check_source(estimator, DatasetSource(X, device), reset)
+    if isinstance(X, Tensor) and X.device.type != "cpu":
+        source = check_source(estimator, TensorSource(X.detach()), reset)
+        check_finite(source.X)
+        source.X = source.X.to(device, torch.float32)
+        return source
+    if isinstance(X, Tensor):
+        X = X.detach()
+        X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+    return check_array(estimator, X, device, reset)
+
+
+def check_array(
+    estimator: BaseEstimator, X: ArrayLike, device: torch.device, reset: bool
+) -> Source:
+    """Validate what scikit-learn takes as an array."""
+    mapped = memory_map(X) is not None and X.dtype.kind in "fiub"
+    with config_context(assume_finite=mapped or not reset):
+        X = validate_data(
+            estimator,
+            X,
+            dtype=None if mapped else np.float32,
+            allow_nd=True,
+            reset=reset,
+        )
+    stays = mapped or 4 * X.size > room(device) or not (reset or device.type == "cpu")
+    return ArraySource(X, device) if stays else TensorSource(as_tensor(X, device))
+
+
+def check_source(estimator: BaseEstimator, source: Source, reset: bool) -> Source:
+    """Validate the shape of samples that are no array, and their number of features."""
+    if len(source.shape) < 2 or not len(source):
+        raise ValueError(
+            "X must have at least one sample, and samples with at least one axis; got "
+            f"shape {source.shape}."
+        )
+    _check_feature_names(estimator, source, reset=reset)
+    _check_n_features(estimator, source, reset=reset)
+    return source
+
+
+def check_weight(sample_weight: ArrayLike | None, source: Source) -> Tensor | None:
+    """Return the weights as float64 on the host, or None where all are equal."""
+    if sample_weight is None:
+        return None
+    weight = _check_sample_weight(
+        sample_weight, np.empty(len(source)), dtype=np.float64, ensure_non_negative=True
+    )
+    if not weight.any():
+        raise ValueError("sample_weight must have a positive entry; all are 0.")
+    return torch.from_numpy(weight)
+
+
+def room(device: torch.device) -> float:
+    """Return how many bytes of data may be put on the device."""
+    if device.type != "cuda":
+        return float("inf")
+    return MEMORY_SHARE * torch.cuda.mem_get_info(device)[0]
