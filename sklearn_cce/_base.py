@@ -109,10 +109,27 @@ def call_factory(
     return made
 
 
+def check_callbacks(callbacks: list | None) -> None:
+    """Raise a TypeError unless every entry is a callback, or a name with one."""
+    for entry in callbacks or []:
+        callback = entry[-1] if isinstance(entry, tuple) else entry
+        if not hasattr(callback, "on_train_begin"):
+            raise TypeError(
+                "callbacks must be a list of skorch.callbacks.Callback, or of (name, "
+                f"callback); got {entry!r} in it."
+            )
+
+
 def check_outputs(module: nn.Module, X: torch.Tensor, n_outputs: int) -> None:
     """Raise a ValueError unless the module gives n_outputs numbers a sample."""
-    with torch.no_grad():
-        outputs = module.eval()(X)
+    try:
+        with torch.no_grad():
+            outputs = module.eval()(X)
+    except Exception as error:
+        raise ValueError(
+            f"module must take a tensor of shape {('n_samples', *X.shape[1:])}; it "
+            f"raised: {error}"
+        ) from error
     shape = getattr(outputs, "shape", None)
     if shape != (len(X), n_outputs):
         raise ValueError(
@@ -228,6 +245,7 @@ class BaseCollisionEstimator(BaseEstimator):
         self, samples: Samples, n_outputs: int, device: torch.device, **params: Any
     ) -> CollisionNet:
         """Return a new net, ready to be trained."""
+        check_callbacks(self.callbacks)
         shape = samples.source.shape[1:]
         in_shape = shape[0] if len(shape) == 1 else shape
         net = CollisionNet(

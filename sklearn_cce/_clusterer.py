@@ -389,6 +389,8 @@ class CollisionClusterer(
             raise ValueError(
                 f"n_samples={len(source)} should be >= n_clusters={self.n_clusters}."
             )
+        if goes_on:
+            self._check_goes_on(source.shape[1:])
         weight = check_weight(sample_weight, source)
         samples = make_samples(source, weight, device, self.batch_size)
         seed = draw_seed(self.random_state)
@@ -410,6 +412,17 @@ class CollisionClusterer(
         self._keep(net, source)
         self.labels_ = infer(net.module_, source, self._clusters)
         return converged
+
+    def _check_goes_on(self, sample_shape: tuple[int, ...]) -> None:
+        """Raise a ValueError unless the last network suits samples and clusters."""
+        last, now = len(self._cluster_order), self.n_clusters
+        if (sample_shape, now) != (self._sample_shape, last):
+            raise ValueError(
+                "Training goes on with the network of the last fit, for samples of "
+                f"shape {self._sample_shape} and n_clusters={last}; got samples of "
+                f"shape {sample_shape} and n_clusters={now}. Use fit with "
+                "warm_start=False."
+            )
 
     def _order_clusters(self, sample_weight: ArrayLike | None) -> None:
         """Move the clusters that no weight falls on behind the others."""
@@ -434,10 +447,10 @@ class CollisionClusterer(
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        used = self.labels_.max() + 1
-        if used < self.n_clusters:
+        used, wanted = len(np.unique(self.labels_)), np.count_nonzero(self.net_.prior)
+        if used < wanted:
             warnings.warn(
-                f"Only {used} of {self.n_clusters} clusters are used. Increase "
+                f"Only {used} of {wanted} clusters are used. Increase "
                 "fairness_weight or max_epochs, try another random_state, or decrease "
                 "n_clusters.",
                 ConvergenceWarning,

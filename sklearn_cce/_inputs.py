@@ -79,14 +79,14 @@ def check_array(
 ) -> Source:
     """Validate what scikit-learn takes as an array."""
     mapped = memory_map(X) is not None and X.dtype.kind in "fiub"
-    with config_context(assume_finite=mapped or not reset):
-        X = validate_data(
-            estimator,
-            X,
-            dtype=None if mapped else np.float32,
-            allow_nd=True,
-            reset=reset,
-        )
+    dtype = None if mapped else np.float32
+    try:
+        with config_context(assume_finite=mapped or not reset):
+            X = validate_data(estimator, X, dtype=dtype, allow_nd=True, reset=reset)
+    except ValueError as error:
+        if "could not convert" not in str(error):
+            raise
+        raise ValueError(f"X must hold finite numbers; {error}.") from error
     stays = mapped or 4 * X.size > room(device) or not (reset or device.type == "cpu")
     return ArraySource(X, device) if stays else TensorSource(as_tensor(X, device))
 
@@ -104,7 +104,7 @@ def check_source(estimator: BaseEstimator, source: Source, reset: bool) -> Sourc
 
 
 def check_weight(sample_weight: ArrayLike | None, source: Source) -> Tensor | None:
-    """Return the weights as float64 on the host, or None where all are equal."""
+    """Return the weights as float64 on the host, below 1; None where all are equal."""
     if sample_weight is None:
         return None
     weight = _check_sample_weight(
@@ -112,7 +112,7 @@ def check_weight(sample_weight: ArrayLike | None, source: Source) -> Tensor | No
     )
     if not weight.any():
         raise ValueError("sample_weight must have a positive entry; all are 0.")
-    return torch.from_numpy(weight)
+    return torch.from_numpy(np.ldexp(weight, -np.frexp(weight.max())[1]))
 
 
 def room(device: torch.device) -> float:
