@@ -89,7 +89,7 @@ class CollisionClusterer(
         equal sizes, none larger than this.
     optimizer : {'adamw', 'adam', 'sgd'} or callable, default='adamw'
         A name, or a class of :class:`torch.optim.Optimizer`.
-    lr : float, default=1e-3
+    lr : float, default=3e-3
         Learning rate.
     weight_decay : float, default=1e-4
         Weight decay of the optimizer.
@@ -130,7 +130,7 @@ class CollisionClusterer(
         Number of epochs run.
     n_features_in_ : int
         Number of features (for images, of channels) seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has names that are all strings.
 
     See Also
@@ -176,7 +176,7 @@ class CollisionClusterer(
         patience: int = 20,
         batch_size: int = 1024,
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
-        lr: float = 1e-3,
+        lr: float = 3e-3,
         weight_decay: float = 1e-4,
         compile: bool = False,
         mixed_precision: bool = False,
@@ -427,7 +427,7 @@ class CollisionClusterer(
     def _order_clusters(self, sample_weight: ArrayLike | None) -> None:
         """Move the clusters that no weight falls on behind the others."""
         weight = 1.0 if sample_weight is None else sample_weight
-        weight = np.broadcast_to(weight, self.labels_.shape)
+        weight = np.broadcast_to(np.asarray(weight), self.labels_.shape)
         sizes = np.bincount(self.labels_, weight, self.n_clusters)
         order = np.argsort(sizes == 0, kind="stable")
         self._cluster_order = self._cluster_order[order]

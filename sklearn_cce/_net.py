@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from skorch.callbacks import Callback, EpochTimer
 from torch import Tensor
 
 from sklearn_cce._batches import Batches, Samples, Source, check_finite
+from sklearn_cce._progress import Progress
 from sklearn_cce.pseudo_labels import initial_prices, update_pseudo_labels
 
 SMALLEST_BATCH = 16
@@ -20,29 +21,6 @@ SMALLEST_BATCH = 16
 
 CHUNK_ROWS, CHUNK_VALUES = 8_192, 2**20
 """Inference works on so many samples, or values of samples, at a time at the most."""
-
-
-class EpochSums:
-    """Sums over the batches of one epoch, kept on the device until they are read.
-
-    Reading a value from the device stops everything until the device is done, so it
-    happens once an epoch and not once a batch.
-    """
-
-    def __init__(self) -> None:
-        self.values: dict[str, Tensor] = {}
-        self.n_batches = 0
-
-    def add(self, **values: Tensor) -> None:
-        """Add the values of one batch."""
-        self.n_batches += 1
-        for name, value in values.items():
-            total = self.values.get(name)
-            self.values[name] = value if total is None else total + value
-
-    def read(self) -> dict[str, np.ndarray]:
-        """Return the sums as float64 arrays."""
-        return {k: v.detach().double().cpu().numpy() for k, v in self.values.items()}
 
 
 class CollisionNet(NeuralNet):
@@ -98,7 +76,8 @@ class CollisionNet(NeuralNet):
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
-        return [("epoch_timer", EpochTimer())]
+        progress = [("progress", Progress())] if self.verbose else []
+        return [("epoch_timer", EpochTimer()), *progress]
 
     def initialize_module(self) -> CollisionNet:
         """Make the network, and the prior and the prices on its device."""
@@ -166,16 +145,16 @@ class CollisionNet(NeuralNet):
         losses = self.criterion_(y_pred, labels)
         return (losses if weight is None else losses * weight).mean()
 
-    def _note(self, index: Tensor, probabilities: Tensor, weight: Tensor | None):
-        """Keep what the history of this epoch needs."""
-        clusters = probabilities.argmax(1)
+    def _note(
+        self, index: Tensor, probabilities: Tensor, weight: Tensor | None
+    ) -> None:
+        """Keep what the history of this epoch needs, on the device until its end."""
+        clusters = probabilities.argmax(1).int()
+        self.n_changed_ += (self.clusters_[index] != clusters).sum()
+        self.clusters_[index] = clusters
         if weight is not None:
             probabilities = probabilities * weight[:, None]
-        self.sums_.add(
-            marginals=probabilities.sum(0),
-            n_changed=(self.clusters_[index] != clusters).sum(),
-        )
-        self.clusters_[index] = clusters
+        self.marginals_ += probabilities.sum(0)
 
     def on_batch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Make a row in the history only where a callback may want to fill it."""
@@ -201,48 +180,52 @@ class CollisionNet(NeuralNet):
 
     def on_train_begin(self, net: NeuralNet, X: Samples, **kwargs: Any) -> None:
         """Forget the clusters of earlier data."""
-        self.clusters_ = torch.full((len(X),), -1, device=self.device)
+        self.clusters_ = torch.full(
+            (len(X),), -1, dtype=torch.int32, device=self.device
+        )
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Start the sums over the epoch."""
+        super().on_epoch_begin(net, **kwargs)
+        self.marginals_ = torch.zeros_like(self.prior_)
+        self.n_changed_ = torch.zeros((), dtype=torch.int64, device=self.device)
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Drop what only training needs."""
         self.module_.zero_grad(set_to_none=True)
-        del self.clusters_, self.sums_
+        self.module_._compiled_call_impl = None
+        for name in ("clusters_", "marginals_", "n_changed_"):
+            vars(self).pop(name, None)
 
     def run_single_epoch(
         self,
-        iterator: Iterator | None,
+        iterator: Iterable | None,
         training: bool,
         prefix: str,
         step_fn: Callable,
         **fit_params: Any,
     ) -> None:
-        """Run one epoch without a look at the device before its end."""
+        """Run one epoch without waiting for the device before its end."""
         if iterator is None:
             return
-        self.sums_ = EpochSums()
-        losses = EpochSums()
+        total = torch.zeros((), device=self.device)
         for batch in iterator:
             self.notify("on_batch_begin", batch=batch, training=training)
             step = step_fn(batch, **fit_params)
-            losses.add(loss=step["loss"].detach())
+            total += step["loss"].detach()
             self.notify("on_batch_end", batch=batch, training=training, **step)
-        self._record(prefix, losses)
+        self._record(float(total) / len(iterator))
 
-    def _record(self, prefix: str, losses: EpochSums) -> None:
-        sums = self.sums_.read()
-        loss = float(losses.read()["loss"]) / losses.n_batches
-        if not np.isfinite(loss):
+    def _record(self, loss: float) -> None:
+        if not math.isfinite(loss):
             raise FloatingPointError(
                 f"The training loss became {loss} in epoch {len(self.history)}. Try a "
                 f"smaller lr (now {self.lr}), or check the module for overflow."
             )
-        marginals = sums["marginals"] / sums["marginals"].sum()
-        entropy = -np.sum(marginals * np.log(np.maximum(marginals, 1e-300)))
-        self.history.record(f"{prefix}_loss", loss)
-        self.history.record("balance", float(entropy))
-        self.history.record(
-            "changed", float(sums["n_changed"]) / max(len(self.clusters_), 1)
-        )
+        shares = self.marginals_ / self.marginals_.sum()
+        self.history.record("train_loss", loss)
+        self.history.record("balance", float(torch.special.entr(shares).sum()))
+        self.history.record("changed", float(self.n_changed_) / len(self.clusters_))
 
 
 def pad(X: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ class Scaling(nn.Module):
 
         Parameters
         ----------
-        X : Tensor of shape (n_samples, *in_shape)
+        X : Tensor of shape (n_samples, ...)
             Samples.
         sample_weight : Tensor of shape (n_samples,), optional
             Non-negative weights; all one by default.
@@ -75,12 +75,12 @@ class Scaling(nn.Module):
 
         Parameters
         ----------
-        x : Tensor of shape (n, *in_shape)
+        x : Tensor of shape (n, ...)
             Samples.
 
         Returns
         -------
-        Tensor of shape (n, *in_shape)
+        Tensor of shape (n, ...)
             The scaled samples.
         """
         return (x - self.shift) * self.gain
