@@ -142,7 +142,8 @@ class Samples:
     source : Source
         The samples.
     weight : Tensor of shape (n_samples,) or None
-        Their weights, on the device, with mean 1; None where all are equal.
+        Their weights, on the device; those above 0 have mean 1. None where all are
+        equal.
     """
 
     source: Source
@@ -184,7 +185,7 @@ def make_samples(
         X, index = torch.unique(X, dim=0, return_inverse=True)
         source, weight = TensorSource(X), torch.bincount(index.cpu(), weight).double()
     if weight is not None:
-        weight = (weight / weight.mean()).float().to(device)
+        weight = (weight / weight[weight > 0].mean()).float().to(device)
     return Samples(source, weight)
 
 
