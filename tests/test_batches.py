@@ -1,0 +1,108 @@
+"""Batches: every sample once an epoch, in nearly equal parts, from a private order."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.data import TensorDataset
+
+from sklearn_cce._batches import (
+    ArraySource,
+    Batches,
+    DatasetSource,
+    Samples,
+    TensorSource,
+    check_finite,
+    make_samples,
+)
+
+
+def make_batches(n, batch_size, seed=0, weight=None):
+    X = torch.arange(n, dtype=torch.float32)[:, None]
+    return Batches(Samples(TensorSource(X), weight), batch_size, seed=seed)
+
+
+def order_of(batches):
+    return [int(value) for X, _ in batches for value in X[:, 0]]
+
+
+@settings(max_examples=50, deadline=None)
+@given(n=st.integers(1, 300), batch_size=st.integers(1, 400), seed=st.integers(0, 99))
+def test_every_sample_once_in_nearly_equal_batches(n, batch_size, seed):
+    batches = make_batches(n, batch_size, seed)
+    sizes = [len(X) for X, _ in batches]
+    assert sorted(order_of(batches)) == list(range(n))
+    assert len(sizes) == len(batches) == -(-n // batch_size)
+    assert max(sizes) <= batch_size
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_index_and_weight_belong_to_the_samples():
+    weight = torch.linspace(0.5, 1.5, 50)
+    for X, (index, w) in make_batches(50, 16, weight=weight):
+        assert torch.equal(X[:, 0], index.float())
+        assert torch.equal(w, weight[index])
+
+
+def test_weights_are_none_where_there_are_none():
+    assert all(weight is None for _, (_, weight) in make_batches(50, 16))
+
+
+def test_the_seed_determines_the_order():
+    assert order_of(make_batches(50, 16, 3)) == order_of(make_batches(50, 16, 3))
+    assert order_of(make_batches(50, 16, 3)) != order_of(make_batches(50, 16, 4))
+
+
+def test_every_epoch_has_its_own_order():
+    batches = make_batches(50, 16)
+    assert order_of(batches) != order_of(batches)
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_the_global_random_states_have_no_part(seed):
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    before = torch.get_rng_state()
+    assert order_of(make_batches(40, 8, 5)) == order_of(make_batches(40, 8, 5))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_samples_of_weight_zero_are_left_out():
+    weight = torch.tensor([1.0, 0.0, 2.0, 0.0, 1.0, 0.0])
+    assert sorted(order_of(make_batches(6, 2, weight=weight))) == [0, 2, 4]
+
+
+def test_sources_give_the_same_batches():
+    X = np.random.default_rng(0).normal(size=(70, 3))
+    tensor = TensorSource(torch.as_tensor(X, dtype=torch.float32))
+    for other in (
+        ArraySource(X, torch.device("cpu")),
+        ArraySource(np.asfortranarray(X.astype(">f8")), torch.device("cpu")),
+        DatasetSource(TensorDataset(torch.as_tensor(X)), torch.device("cpu")),
+    ):
+        pairs = zip(
+            Batches(Samples(tensor), 16, seed=1),
+            Batches(Samples(other), 16, seed=1),
+            strict=True,
+        )
+        for (one, (i, _)), (two, (j, _)) in pairs:
+            assert torch.equal(one, two)
+            assert torch.equal(i, j)
+
+
+def test_equal_samples_are_merged_where_one_batch_holds_all():
+    X = TensorSource(torch.tensor([[1.0], [2.0], [1.0], [3.0], [4.0]]))
+    weight = torch.tensor([1.0, 2.0, 3.0, 2.0, 0.0], dtype=torch.float64)
+    samples = make_samples(X, weight, torch.device("cpu"), batch_size=5)
+    assert samples.source.X.flatten().tolist() == [1, 2, 3]
+    assert samples.weight.tolist() == pytest.approx([1.5, 0.75, 0.75])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_the_first_sample_that_is_not_finite_is_named(value):
+    X = torch.zeros(6, 2)
+    X[4, 1] = value
+    check_finite(X[:4])
+    with pytest.raises(ValueError, match=r"X contains NaN or infinity.*sample 14"):
+        check_finite(X, first=10)

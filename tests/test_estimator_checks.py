@@ -1,0 +1,46 @@
+"""All of scikit-learn's checks of estimators, with no expected failure."""
+
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.exceptions import SkipTestWarning
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+
+from sklearn_cce import CollisionClusterer
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.ConvergenceWarning",
+    f"ignore::{SkipTestWarning.__module__}.{SkipTestWarning.__name__}",
+)
+
+QUICK = {"max_epochs": 10, "lr": 0.05, "random_state": 0}
+
+
+@parametrize_with_checks(
+    [
+        CollisionClusterer(module=module, loss=loss, **QUICK)
+        for module in ("linear", "mlp")
+        for loss in ("collision", "shannon", "reverse")
+    ]
+)
+def test_checks_with_every_loss(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([CollisionClusterer()])
+def test_checks_with_defaults(estimator, check):
+    check(estimator)
+
+
+def checks_by_status(estimator):
+    """Return the names of the checks that pass, skip and fail an estimator."""
+    names = {"passed": set(), "skipped": set(), "failed": set(), "xfail": set()}
+    for result in check_estimator(estimator, on_skip=None, on_fail=None):
+        names[result["status"]].add(result["check_name"])
+    return names
+
+
+def test_nothing_fails_or_is_skipped_that_kmeans_does_not_skip():
+    ours = checks_by_status(CollisionClusterer(module="linear", **QUICK))
+    assert not ours["failed"] | ours["xfail"]
+    assert ours["skipped"] <= checks_by_status(KMeans(n_init=1))["skipped"]

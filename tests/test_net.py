@@ -1,0 +1,159 @@
+"""How one batch becomes one loss, and what an epoch leaves in the history."""
+
+import functools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_cce._batches import Samples, TensorSource
+from sklearn_cce._net import CollisionNet
+from sklearn_cce.losses import (
+    CollisionCrossEntropyLoss,
+    ReverseCrossEntropyLoss,
+    ShannonCrossEntropyLoss,
+)
+from sklearn_cce.modules import Linear
+from sklearn_cce.pseudo_labels import solve_pseudo_labels
+
+K = 3
+LINEAR = functools.partial(Linear, 4, K)
+
+
+def recording(loss):
+    """Return a loss class that keeps what it was last called with."""
+
+    class Recording(loss):
+        def forward(self, logits, target):
+            logits.retain_grad()
+            self.logits, self.target = logits, target
+            self.value = super().forward(logits, target)
+            return self.value
+
+    return Recording
+
+
+def identity():
+    """Return a network that gives its input as the logits."""
+    layer = torch.nn.Linear(K, K)
+    torch.nn.init.eye_(layer.weight)
+    torch.nn.init.zeros_(layer.bias)
+    return layer
+
+
+def make_net(
+    module=identity, criterion=CollisionCrossEntropyLoss, prior=(1 / K,) * K, **params
+):
+    params = {"fairness_weight": 10.0, "max_epochs": 1, "verbose": 0} | params
+    return CollisionNet(
+        module,
+        criterion=recording(criterion),
+        prior=np.array(prior),
+        pseudo_labels="em",
+        iterator_train__seed=0,
+        batch_size=1000,
+        **params,
+    ).initialize()
+
+
+def one_step(logits, weight=None, **params):
+    """Return a net's criterion after a step on one batch with the given logits."""
+    net = make_net(**params)
+    net.partial_fit(Samples(TensorSource(logits), weight))
+    criterion = net.criterion_
+    criterion.loss = net.history[-1, "train_loss"]
+    return criterion
+
+
+@pytest.fixture
+def logits():
+    return 3 * torch.randn(40, K, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def samples(X):
+    return Samples(TensorSource(torch.tensor(X)))
+
+
+def test_pseudo_labels_are_distributions_without_a_gradient(logits):
+    labels = one_step(logits).target
+    assert not labels.requires_grad
+    assert labels.shape == logits.shape
+    assert (labels >= 0).all()
+    assert labels.sum(1) == pytest.approx(torch.ones(40), abs=1e-5)
+
+
+def objective(labels, probabilities, fairness_weight=10.0):
+    """Return the objective of the pseudo-labels for a uniform prior."""
+    agreement = -(labels * probabilities).sum(1).log().mean()
+    balance = -(labels.mean(0) * K).log().mean()
+    return float(agreement + fairness_weight * balance)
+
+
+def test_pseudo_labels_come_closer_to_the_optimum_than_the_predictions(logits):
+    step = one_step(logits)
+    probabilities = step.logits.detach().softmax(1)
+    best = solve_pseudo_labels(probabilities, fairness_weight=10.0, tol=1e-3)
+    found = objective(step.target, probabilities)
+    assert best.lower_bound <= found < objective(probabilities, probabilities)
+
+
+@pytest.mark.parametrize("prior", [(1 / 3, 1 / 3, 1 / 3), (0.2, 0.3, 0.5)])
+def test_pseudo_labels_are_closer_to_the_prior_than_the_predictions(logits, prior):
+    logits = logits + torch.tensor([2.0, 0.0, 0.0])
+    labels = one_step(logits, fairness_weight=100.0, prior=prior).target
+    target = torch.tensor(prior)
+    distance = (labels.mean(0) - target).abs().sum()
+    assert distance < 0.6 * (logits.softmax(1).mean(0) - target).abs().sum()
+
+
+def test_gradient_of_the_collision_loss_is_s_minus_q(logits):
+    step = one_step(logits)
+    s = step.logits.detach().softmax(1)
+    q = step.target * s
+    expected = (s - q / q.sum(1, keepdim=True)) / len(s)
+    assert step.logits.grad == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [CollisionCrossEntropyLoss, ShannonCrossEntropyLoss, ReverseCrossEntropyLoss],
+)
+def test_loss_is_the_weighted_mean_of_the_criterion(criterion, logits):
+    weight = torch.linspace(0.05, 1.95, 40)
+    step = one_step(logits, weight, criterion=criterion)
+    order = [int((logits == row).all(1).nonzero()) for row in step.logits.detach()]
+    expected = float((step.value.detach() * weight[order]).mean())
+    assert step.loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_history_has_one_row_an_epoch(samples):
+    net = make_net(LINEAR, max_epochs=3).partial_fit(samples)
+    assert len(net.history) == 3
+    for row in net.history:
+        assert {"epoch", "train_loss", "balance", "changed", "dur"} <= set(row)
+        assert math.isfinite(row["train_loss"])
+        assert 0 <= row["balance"] <= math.log(K) + 1e-6
+        assert 0 <= row["changed"] <= 1
+    assert net.history[0, "changed"] == 1
+
+
+def test_training_lowers_the_loss(samples):
+    net = make_net(LINEAR, lr=0.05, max_epochs=30).partial_fit(samples)
+    losses = net.history[:, "train_loss"]
+    assert losses[-1] < losses[0]
+
+
+def test_training_leaves_nothing_of_the_size_of_the_data(samples):
+    net = make_net(LINEAR, max_epochs=3).partial_fit(samples)
+    kept = [v for v in vars(net).values() if isinstance(v, torch.Tensor)]
+    assert all(len(v) == K for v in kept)
+    assert all(p.grad is None for p in net.module_.parameters())
+
+
+def test_a_loss_that_is_not_finite_names_epoch_and_remedy(samples):
+    net = make_net(LINEAR)
+    net.module_.head.weight.data.fill_(torch.nan)
+    with pytest.raises(FloatingPointError, match=r"epoch 1.*smaller lr"):
+        net.partial_fit(samples)
