@@ -407,7 +407,7 @@ class CollisionClusterer(
                     prior=prior,
                     pseudo_labels=self.pseudo_labels,
                 )
-                self._cluster_order = torch.arange(self.n_clusters)
+                self._cluster_order = None
             converged = self._train(net, samples, epochs, seed)
         self._keep(net, source)
         self.labels_ = infer(net.module_, source, self._clusters)
@@ -415,7 +415,7 @@ class CollisionClusterer(
 
     def _check_goes_on(self, sample_shape: tuple[int, ...]) -> None:
         """Raise a ValueError unless the last network suits samples and clusters."""
-        last, now = len(self._cluster_order), self.n_clusters
+        last, now = len(self.net_.prior), self.n_clusters
         if (sample_shape, now) != (self._sample_shape, last):
             raise ValueError(
                 "Training goes on with the network of the last fit, for samples of "
@@ -430,11 +430,20 @@ class CollisionClusterer(
         weight = np.broadcast_to(np.asarray(weight), self.labels_.shape)
         sizes = np.bincount(self.labels_, weight, self.n_clusters)
         order = np.argsort(sizes == 0, kind="stable")
-        self._cluster_order = self._cluster_order[order]
+        if (order[1:] > order[:-1]).all():
+            return
+        last = (
+            np.arange(len(order))
+            if self._cluster_order is None
+            else (self._cluster_order.numpy())
+        )
+        self._cluster_order = torch.from_numpy(last[order])
         self.labels_ = np.argsort(order)[self.labels_]
 
     def _probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        return logits[:, self._cluster_order].float().softmax(1)
+        if self._cluster_order is not None:
+            logits = logits[:, self._cluster_order]
+        return logits.float().softmax(1)
 
     def _clusters(self, logits: torch.Tensor) -> torch.Tensor:
         return self._probabilities(logits).argmax(1)

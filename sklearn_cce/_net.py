@@ -19,8 +19,11 @@ from sklearn_cce.pseudo_labels import initial_prices, update_pseudo_labels
 SMALLEST_BATCH = 16
 """Matrix products of fewer rows take another path and round differently."""
 
-CHUNK_ROWS, CHUNK_VALUES = 8_192, 2**20
-"""Inference works on so many samples, or values of samples, at a time at the most."""
+CHUNK_VALUES = {"cpu": 2**17, "cuda": 2**24}
+"""Inference works on about so many values of samples at a time: a cache's worth."""
+
+CHUNK_ROWS = 512
+"""It works on no fewer samples than this, for the sake of the matrix products."""
 
 
 class CollisionNet(NeuralNet):
@@ -261,8 +264,9 @@ def infer(
     ValueError
         If a sample is not finite.
     """
-    n, n_values = len(source), max(math.prod(source.shape[1:]), 1)
-    chunk = min(max(CHUNK_VALUES // n_values, SMALLEST_BATCH), CHUNK_ROWS)
+    n, n_values = len(source), max(math.prod(source.shape[1:]), 64)
+    device = next(module.parameters()).device.type
+    chunk = max(CHUNK_VALUES.get(device, 2**20) // n_values, CHUNK_ROWS)
     result = None
     for start in range(0, n, chunk):
         X = source[start : start + chunk]
