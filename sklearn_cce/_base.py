@@ -19,12 +19,12 @@ from skorch.callbacks import EarlyStopping
 from skorch.utils import noop
 from torch import nn
 
-from sklearn_cce._batches import Samples, Source, check_finite
+from sklearn_cce._batches import Samples, Source, TensorSource
 from sklearn_cce._inputs import check_samples
 from sklearn_cce._net import CollisionNet, infer
 from sklearn_cce.modules import MODULES, Scaling, without_head
 
-N_SCALING_SAMPLES = 65_536
+N_SCALING_SAMPLES = 16_384
 """The scale of the input is estimated on no more samples than this."""
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -144,9 +144,8 @@ def fit_scaling(module: nn.Module, samples: Samples) -> None:
     layers = [layer for layer in module.modules() if isinstance(layer, Scaling)]
     if not layers:
         return
-    some = slice(None, None, -(-len(samples) // N_SCALING_SAMPLES))
+    some = torch.arange(0, len(samples), -(-len(samples) // N_SCALING_SAMPLES))
     X, weight = samples.source[some], samples.weight
-    check_finite(X)
     for layer in layers:
         layer.fit(X, None if weight is None else weight[some])
 
@@ -279,11 +278,11 @@ class BaseCollisionEstimator(BaseEstimator):
         self.module_ = net.module_
         self.history_ = net.history
         self._sample_shape = source.shape[1:]
-        self._n_features_out = self._represent(source[:1]).shape[1]
+        self._n_features_out = self._represent(TensorSource(source[:1])).shape[1]
 
-    def _represent(self, X: Any) -> np.ndarray:
+    def _represent(self, source: Source) -> np.ndarray:
         """Return what the last layer sees, or centred logits where that is X."""
         body = without_head(self.module_)
         if body is None:
-            return infer(self.module_, X, centre)
-        return infer(body, X, flatten)
+            return infer(self.module_, source, centre)
+        return infer(body, source, flatten)

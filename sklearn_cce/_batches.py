@@ -77,8 +77,9 @@ class ArraySource:
     def __getitem__(self, index: Index) -> Tensor:
         """Return the samples of an index on the host."""
         check_length(self.X)
-        index = index if isinstance(index, slice) else index.numpy()
-        rows = torch.from_numpy(np.array(self.X[index], np.float32))
+        rows = self.X[index if isinstance(index, slice) else index.numpy()]
+        rows = torch.from_numpy(np.array(rows, np.float32))
+        check_finite(rows, index)
         self.n_read += rows.nbytes
         if self.n_read > RELEASE_BYTES:
             release(self.X)
@@ -205,22 +206,29 @@ def memory_map(X: Any) -> np.memmap | None:
     return None
 
 
-def check_finite(X: Tensor, first: int | Tensor = 0) -> None:
+def check_finite(X: Tensor, index: Index | None = None) -> None:
     """Raise a ValueError that names the first sample with NaN or infinity, if any.
 
     Parameters
     ----------
     X : Tensor of shape (n, ...)
         Samples.
-    first : int or Tensor of shape (n,)
-        Index of the first of them, or of each.
+    index : slice or Tensor of shape (n,), optional
+        Their index in the data, a slice without a step; from 0 on by default.
     """
     if X.sum().isfinite():
         return
-    bad = (~X.flatten(1).isfinite().all(1)).nonzero()[:, 0]
-    if len(bad):
-        i = int(first[bad[0]]) if isinstance(first, Tensor) else first + int(bad[0])
-        raise ValueError(f"Input X contains NaN or infinity, first in sample {i}.")
+    bad = (~X.flatten(1).isfinite().all(1)).nonzero()[:, 0].tolist()
+    if not bad:
+        return
+    if isinstance(index, Tensor):
+        first = int(index[bad[0]])
+    else:
+        first = bad[0] + (0 if index is None else index.start or 0)
+    raise ValueError(
+        f"Input X contains NaN or infinity, or a value too large for float32: see "
+        f"sample {first}."
+    )
 
 
 def check_length(X: np.ndarray) -> None:

@@ -269,10 +269,12 @@ def infer(
     chunk = max(CHUNK_VALUES.get(device, 2**20) // n_values, CHUNK_ROWS)
     result = None
     for start in range(0, n, chunk):
-        X = source[start : start + chunk]
-        check_finite(X, start)
+        rows = slice(start, start + chunk)
+        X = source[rows]
+        if source.resident:
+            check_finite(X, rows)
         outputs = finish(module(pad(X))[: len(X)]).cpu()
         if result is None:
             result = outputs.new_empty((n, *outputs.shape[1:]))
-        result[start : start + chunk] = outputs
+        result[rows] = outputs
     return result.numpy()

@@ -61,11 +61,11 @@ class Scaling(nn.Module):
         Scaling
             The layer itself.
         """
-        weight = torch.ones(len(X)) if sample_weight is None else sample_weight
-        weight = (weight / weight.sum()).to(X.device, torch.float64)
-        X = X.flatten(1).to(torch.float64)
+        X = X.flatten(1).cpu().double()
+        weight = torch.ones(len(X)) if sample_weight is None else sample_weight.cpu()
+        weight = weight.double() / weight.double().sum()
         mean = weight @ X
-        variance = (weight @ (X - mean).square()).mean()
+        variance = (weight @ (X - mean).square_()).mean()
         self.shift.copy_(mean.view_as(self.shift))
         self.gain.copy_(variance.rsqrt() if variance > 0 else torch.ones(()))
         return self
