@@ -52,7 +52,7 @@ class Problem:
         """Slices of rows whose temporaries stay small."""
         device = self.probabilities.device.type
         entries = _CHUNK_ENTRIES.get(device, _CHUNK_ENTRIES_ACCELERATOR)
-        rows = max(1, entries // self.n_classes)
+        rows = max(256, entries // self.n_classes)
         for start in range(0, self.n_samples, rows):
             yield slice(start, min(start + rows, self.n_samples))
 
@@ -65,8 +65,7 @@ class Problem:
 
     def prices(self, mean_labels: Tensor) -> Tensor:
         """Prices lambda u / mean, the derivative of the balance term."""
-        tiny = torch.finfo(mean_labels.dtype).tiny
-        return self.fairness_weight * self.prior / mean_labels.clamp_min(tiny)
+        return self.fairness_weight * self.prior / mean_labels.clamp_min(1e-30)
 
     def balance(self, mean_labels: Tensor) -> Tensor:
         """Lambda KL(u || mean of the labels), a scalar tensor."""

@@ -39,6 +39,44 @@ def two_line_minimum(
     return torch.minimum(torch.maximum(cross, 1 / slope_high), 1 / slope_low)
 
 
+class Cut(NamedTuple):
+    """One cutting plane: the minimum over two lines, and the line above it."""
+
+    t: Tensor
+    value: Tensor
+    better: Tensor
+    low: Tensor
+    high: Tensor
+
+
+def cut_rows(probabilities: Tensor, prices: Tensor, low: Tensor, high: Tensor) -> Cut:
+    """Minimise over the lines ``low`` and ``high``; swap one for the highest line."""
+    slope_low, slope_high = _pick(probabilities, low), _pick(probabilities, high)
+    price_low, price_high = prices[low], prices[high]
+    t = two_line_minimum(slope_low, slope_high, price_low, price_high)
+    model = torch.maximum(t * slope_low + price_low, t * slope_high + price_high)
+    value, line = torch.addcmul(prices, probabilities, t[:, None]).max(1)
+    slack = 8 * torch.finfo(prices.dtype).eps
+    better = value > model + slack * value.abs()
+    rises = _pick(probabilities, line) * t >= 1
+    return Cut(
+        t,
+        value,
+        better,
+        torch.where(better & ~rises, line, low),
+        torch.where(better & rises, line, high),
+    )
+
+
+def share_of_high(
+    probabilities: Tensor, t: Tensor, low: Tensor, high: Tensor
+) -> Tensor:
+    """The share of class ``high`` in the label that has ``s . y = 1 / t``."""
+    slope_low, slope_high = _pick(probabilities, low), _pick(probabilities, high)
+    share = (1 / t - slope_low) / (slope_high - slope_low)
+    return torch.where(slope_high > slope_low, share.clamp(0, 1), torch.ones_like(t))
+
+
 def solve_rows(
     probabilities: Tensor, prices: Tensor, *, max_steps: int = 60
 ) -> RowSolution:
@@ -51,29 +89,21 @@ def solve_rows(
     max_steps : int
         Largest number of cutting planes; stopping early keeps ``value`` valid.
     """
-    low, high = _first_lines(probabilities, prices)
-    slack = 8 * torch.finfo(prices.dtype).eps
+    low, high = first_lines(probabilities, prices)
     for _ in range(max_steps):
-        s_low, s_high = _pick(probabilities, low), _pick(probabilities, high)
-        t = two_line_minimum(s_low, s_high, prices[low], prices[high])
-        model = torch.maximum(t * s_low + prices[low], t * s_high + prices[high])
-        value, line = torch.addcmul(prices, probabilities, t[:, None]).max(1)
-        better = value > model + slack * value.abs()
-        if not bool(better.any()):
+        cut = cut_rows(probabilities, prices, low, high)
+        if not bool(cut.better.any()):
             break
-        rises = _pick(probabilities, line) * t >= 1
-        high = torch.where(better & rises, line, high)
-        low = torch.where(better & ~rises, line, low)
-    share = (1 / t - s_low) / (s_high - s_low)
-    share = torch.where(s_high > s_low, share.clamp(0, 1), torch.ones_like(share))
-    return RowSolution(value - torch.log(t) - 1, t, low, high, share)
+        low, high = cut.low, cut.high
+    share = share_of_high(probabilities, cut.t, low, high)
+    return RowSolution(cut.value - torch.log(cut.t) - 1, cut.t, low, high, share)
 
 
 def _pick(matrix: Tensor, columns: Tensor) -> Tensor:
     return matrix.gather(1, columns[:, None]).squeeze(1)
 
 
-def _first_lines(probabilities: Tensor, prices: Tensor) -> tuple[Tensor, Tensor]:
-    """The highest line at t = 0, and the steepest (the dearest among equals)."""
+def first_lines(probabilities: Tensor, prices: Tensor) -> tuple[Tensor, Tensor]:
+    """The highest line at t = 0, and the steepest."""
     high = probabilities.argmax(1)
     return prices.argmax().expand_as(high), high

@@ -6,8 +6,14 @@ import torch
 from torch import Tensor
 
 from ._em import maximise_rows
+from ._pgd import project_rows
+from ._rows import cut_rows, first_lines, share_of_high, two_line_minimum
 
+_DEFAULT_STEPS = {"exact": 1, "em": 3, "pgd": 5}
 _NEWTON_STEPS = 4
+_CUTS = 3
+# Curvature of the dual, per unit of prior, that the split rows of a batch miss.
+_SOFTNESS = 4.0
 
 
 def initial_prices(prior: Tensor, *, fairness_weight: float) -> Tensor:
@@ -44,7 +50,7 @@ def update_pseudo_labels(
     prior: Tensor,
     sample_weight: Tensor | None = None,
     method: str = "em",
-    n_steps: int = 3,
+    n_steps: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Improve labels and prices on one mini-batch by a fixed number of steps.
 
@@ -64,10 +70,13 @@ def update_pseudo_labels(
         Target distribution of the classes, same dtype and device.
     sample_weight : Tensor of shape (n_samples,), default=None
         Non-negative weights with a positive sum, same dtype and device.
-    method : {"em"}, default="em"
-        As in :func:`solve_pseudo_labels`.
-    n_steps : int, default=3
-        Number of steps.
+    method : {"exact", "em", "pgd"}, default="em"
+        ``"exact"`` takes the best labels at the prices carried over, at most two
+        classes a row, and moves the prices against the imbalance; over the batches
+        the prices converge, so that the balance holds over the data set. ``"em"`` and
+        ``"pgd"`` start from the predictions; EM's first step uses the prices.
+    n_steps : int, default=None
+        Number of steps; None stands for 1 (exact), 3 (em) or 5 (pgd).
 
     Returns
     -------
@@ -94,8 +103,9 @@ def update_pseudo_labels(
         shares = probabilities.new_full((n_samples,), 1 / n_samples)
     else:
         shares = sample_weight / sample_weight.sum()
-    step = UPDATES[method]
-    return step(probabilities, prices, fairness_weight * prior, shares, n_steps)
+    steps = _DEFAULT_STEPS[method] if n_steps is None else n_steps
+    update = UPDATES[method]
+    return update(probabilities, prices, fairness_weight * prior, shares, steps)
 
 
 def _update_em(
@@ -112,4 +122,62 @@ def _update_em(
     return labels, prices
 
 
-UPDATES = {"em": _update_em}
+def _best_at_prices(
+    probabilities: Tensor, prices: Tensor, shares: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Two-class labels after a few cutting planes, and the dual's curvature."""
+    low, high = first_lines(probabilities, prices)
+    for _ in range(_CUTS):
+        cut = cut_rows(probabilities, prices, low, high)
+        low, high = cut.low, cut.high
+    slopes = probabilities.gather(1, torch.stack([low, high], 1))
+    premium = prices[low] - prices[high]
+    t = two_line_minimum(slopes[:, 0], slopes[:, 1], prices[low], prices[high])
+    share = share_of_high(probabilities, t, low, high)
+    labels = torch.zeros_like(probabilities).scatter(
+        1, low[:, None], 1 - share[:, None]
+    )
+    labels = labels.scatter_add(1, high[:, None], share[:, None])
+    stiffness = torch.where(
+        (share > 0) & (share < 1), shares / premium.square(), torch.zeros_like(share)
+    )
+    curvature = torch.zeros_like(prices).scatter_add(0, low, stiffness)
+    return labels, curvature.scatter_add(0, high, stiffness)
+
+
+def _moved_prices(
+    prices: Tensor, pull: Tensor, imbalance: Tensor, curvature: Tensor
+) -> Tensor:
+    """A damped step of Newton's method on the dual, with a diagonal curvature."""
+    safe = prices.clamp_min(torch.finfo(prices.dtype).tiny)
+    own = pull / safe / safe + _SOFTNESS * pull / pull.sum()
+    step = imbalance / (own + 2 * curvature).clamp_min(1e-30)
+    return prices + step.clamp(-1, 1).maximum(-prices / 2)
+
+
+def _update_exact(
+    probabilities: Tensor, prices: Tensor, pull: Tensor, shares: Tensor, n_steps: int
+) -> tuple[Tensor, Tensor]:
+    """Best labels at the prices, then a dual step; repeated ``n_steps`` times."""
+    tiny = torch.finfo(prices.dtype).tiny
+    for _ in range(n_steps):
+        labels, curvature = _best_at_prices(probabilities, prices, shares)
+        imbalance = pull / prices.clamp_min(tiny) - shares @ labels
+        prices = _moved_prices(prices, pull, imbalance, curvature)
+    return labels, prices
+
+
+def _update_pgd(
+    probabilities: Tensor, prices: Tensor, pull: Tensor, shares: Tensor, n_steps: int
+) -> tuple[Tensor, Tensor]:
+    """Projected gradient steps of a fixed size from the predictions."""
+    labels = probabilities
+    size = 1 / (1 + pull.sum())
+    for _ in range(n_steps):
+        match = (labels * probabilities).sum(1, keepdim=True).clamp_min(1e-6)
+        labels = project_rows(labels + size * (probabilities / match + prices))
+        prices = pull / (shares @ labels).clamp_min(1e-6)
+    return labels, prices
+
+
+UPDATES = {"exact": _update_exact, "em": _update_em, "pgd": _update_pgd}

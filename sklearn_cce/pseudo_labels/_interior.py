@@ -1,0 +1,348 @@
+"""A primal-dual interior-point method for labels and prices at once.
+
+Optimality, per row i with multipliers theta_i, t_i and prices nu::
+
+    z_ik = theta_i - t_i s_ik - nu_k >= 0      y_ik z_ik = 0
+    sum_k y_ik = 1        t_i (s_i . y_i) = 1        nu_k mean_k = lambda u_k
+
+Every equation is linear or a product of two unknowns. A predictor and a corrector
+(Mehrotra) follow the path ``y z = level`` to ``level = 0``. Eliminating the rows leaves
+a K x K system for the prices, in which each row takes part with two vectors.
+
+Rows are worked through in chunks; beyond the labels and their step, nothing of size
+N x K is kept.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ._problem import Problem, dual_balance, relative_gap
+
+_TO_THE_BOUNDARY = 0.995
+_TINY = 1e-300
+_RIDGES = (0.0, 1e-15, 1e-13, 1e-11, 1e-9, 1e-7)
+_KEPT_ENTRIES = 1 << 21
+_PATIENCE = 12
+
+
+class Point(NamedTuple):
+    """Labels, row multipliers (columns) and prices; also a step between two points."""
+
+    labels: Tensor
+    t: Tensor
+    theta: Tensor
+    prices: Tensor
+
+    def rows(self, rows: slice) -> Point:
+        """The part that belongs to a chunk of rows."""
+        return Point(self.labels[rows], self.t[rows], self.theta[rows], self.prices)
+
+
+class Goal(NamedTuple):
+    """Where a corrector aims: the product labels * slack, and a bound on its bend."""
+
+    level: Tensor
+    limit: Tensor
+
+
+class Chunk:
+    """The row equations of one chunk, linearised at a point and solved for the rows.
+
+    Parameters
+    ----------
+    values : Tensor of shape (n_rows, n_classes), float64
+        Predictions.
+    share : Tensor of shape (n_rows, 1)
+        Weights divided by the number of samples.
+    point : Point
+    """
+
+    def __init__(self, values: Tensor, share: Tensor, point: Point):
+        self.values, self.share, self.point = values, share, point
+        self.slack = point.theta - torch.addcmul(point.prices, values, point.t)
+        self.ratio = point.labels / self.slack
+        self.total = self.ratio.sum(1, keepdim=True)
+        self.weighted = self.ratio * values
+        self.centre = self.weighted.sum(1, keepdim=True) / self.total
+        self.match = (values * point.labels).sum(1, keepdim=True)
+        self.tilt = torch.addcmul(self.weighted, self.ratio, self.centre, value=-1)
+        self.pivot = (self.tilt * (values - self.centre)).sum(1, keepdim=True)
+        self.pivot += self.match / point.t
+
+    def add_curvature(self, matrix: Tensor) -> None:
+        """Subtract what eliminating these rows takes from the price matrix."""
+        first = self.ratio * (self.share / self.total).sqrt()
+        second = self.tilt * (self.share / self.pivot).sqrt()
+        matrix.addmm_(first.T, first, alpha=-1)
+        matrix.addmm_(second.T, second, alpha=-1)
+
+    def gap_terms(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean of the normalised labels, their loss, and the conjugate's value."""
+        total = self.point.labels.sum(1, keepdim=True)
+        share = self.share[:, 0]
+        mean = (self.share / total)[:, 0] @ self.point.labels
+        loss = -torch.xlogy(share, (self.match / total)[:, 0]).sum()
+        conjugate = share @ (self.point.theta - torch.log(self.point.t) - 1)[:, 0]
+        return mean, loss, conjugate
+
+    def predict(self, prices: Tensor) -> tuple[Point, Tensor]:
+        """The step to ``labels * slack = 0``, given the step of the prices."""
+        return self._step(-self.point.labels, self._errors(None, None), prices)
+
+    def correct(
+        self, goal: Goal, predicted: Tensor, prices: Tensor
+    ) -> tuple[Point, Tensor]:
+        """The step to the goal, given the predictor's and its own price steps."""
+        free, errors = self._corrected(goal, predicted)
+        return self._step(free, errors, prices)
+
+    def predicted_mean(self) -> Tensor:
+        """Change of the mean labels by the predictor, were the prices fixed."""
+        return self._fixed_mean(-self.point.labels, self._errors(None, None))
+
+    def corrected_mean(self, goal: Goal, predicted: Tensor) -> Tensor:
+        """Change of the mean labels by the corrector, were the prices fixed."""
+        return self._fixed_mean(*self._corrected(goal, predicted))
+
+    def _corrected(
+        self, goal: Goal, predicted: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        step, slack = self.predict(predicted)
+        product = (step.labels * slack).clamp_(-goal.limit, goal.limit)
+        free = (goal.level - product) / self.slack - self.point.labels
+        bend = step.t * (self.values * step.labels).sum(1, keepdim=True)
+        return free, self._errors(free, bend)
+
+    def _errors(
+        self, free: Tensor | None, bend: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """What is missing in sum and match once the free part of the step is taken."""
+        if free is None:
+            return torch.ones_like(self.match), 1 / self.point.t
+        sum_error = 1 - (self.point.labels + free).sum(1, keepdim=True)
+        match_error = (1 - bend) / self.point.t - self.match
+        return sum_error, match_error - (self.values * free).sum(1, keepdim=True)
+
+    def _rows(self, sum_error: Tensor, match_error: Tensor) -> tuple[Tensor, Tensor]:
+        t = (match_error - self.centre * sum_error) / self.pivot
+        return self.centre * t - sum_error / self.total, t
+
+    def _fixed_mean(self, free: Tensor, errors: tuple[Tensor, Tensor]) -> Tensor:
+        theta, t = (self.share * part for part in self._rows(*errors))
+        own = self.share[:, 0] @ free
+        return own + t[:, 0] @ self.weighted - theta[:, 0] @ self.ratio
+
+    def _step(
+        self, free: Tensor, errors: tuple[Tensor, Tensor], prices: Tensor
+    ) -> tuple[Point, Tensor]:
+        theta, t = self._rows(
+            errors[0] - (self.ratio @ prices)[:, None],
+            errors[1] - (self.weighted @ prices)[:, None],
+        )
+        slack = theta - torch.addcmul(prices, self.values, t)
+        labels = torch.addcmul(free, self.ratio, slack, value=-1)
+        return Point(labels, t, theta, prices), slack
+
+    def blocks(self, step: Point, slack: Tensor) -> Tensor:
+        """Inverse of the largest primal and dual step that stay positive."""
+        primal = -(step.labels / self.point.labels).amin()
+        dual = torch.maximum(
+            -(slack / self.slack).amin(), -(step.t / self.point.t).amin()
+        )
+        return torch.stack([primal, dual])
+
+    def products(self, step: Point, slack: Tensor) -> Tensor:
+        """Weighted sums of y z, dy z, y dz and dy dz."""
+        share = self.share[:, 0]
+        pairs = (
+            (self.point.labels, self.slack),
+            (step.labels, self.slack),
+            (self.point.labels, slack),
+            (step.labels, slack),
+        )
+        return torch.stack([share @ torch.linalg.vecdot(a, b) for a, b in pairs])
+
+
+class InteriorPath:
+    """The iteration: a point, and how to move it along the path.
+
+    Parameters
+    ----------
+    problem : Problem
+    """
+
+    def __init__(self, problem: Problem):
+        self.problem = problem
+        self.pull = problem.fairness_weight * problem.prior
+        self.priced = problem.prior > 0
+        self.point = _start(problem)
+        self.step = Point(*(torch.empty_like(part) for part in self.point))
+        self.lengths = (0.0, 0.0)
+        self._kept: dict[int, Chunk] = {}
+
+    def _chunks(self) -> list[slice]:
+        return list(self.problem.chunks())
+
+    def _chunk(self, rows: slice) -> Chunk:
+        """The linearised chunk, kept for this iteration while that costs little."""
+        if rows.start in self._kept:
+            return self._kept[rows.start]
+        problem = self.problem
+        share = problem.weights[rows, None] / problem.n_samples
+        values = problem.probabilities[rows].double()
+        chunk = Chunk(values, share, self.point.rows(rows))
+        if problem.n_samples * problem.n_classes <= _KEPT_ENTRIES:
+            self._kept[rows.start] = chunk
+        return chunk
+
+    def linearise(self) -> tuple[float, float]:
+        """Set up the equations here; return objective and lower bound."""
+        self._kept.clear()
+        size = self.problem.n_classes
+        matrix = self.pull.new_zeros(size, size)
+        self.mean, diagonal, self.missing, normalised = self.pull.new_zeros(4, size)
+        loss, conjugate = self.pull.new_zeros(2)
+        for rows in self._chunks():
+            chunk = self._chunk(rows)
+            chunk.add_curvature(matrix)
+            diagonal += chunk.share[:, 0] @ chunk.ratio
+            self.mean += chunk.share[:, 0] @ chunk.point.labels
+            self.missing += chunk.predicted_mean()
+            for total, part in zip(
+                (normalised, loss, conjugate), chunk.gap_terms(), strict=True
+            ):
+                total += part
+        self.matrix, self.diagonal = matrix, diagonal
+        upper = loss + self.problem.balance(normalised)
+        lower = dual_balance(self.problem, self.point.prices) - conjugate
+        upper, lower = torch.stack([upper, lower]).tolist()
+        return upper, lower
+
+    def advance(self) -> None:
+        """One predictor and one corrector from the linearised point."""
+        self._factorise()
+        predicted = self._price_step(self.missing, 0.0)
+        goal, mean = self._goal(predicted)
+        missing = torch.zeros_like(self.mean)
+        for rows in self._chunks():
+            missing += self._chunk(rows).corrected_mean(goal, predicted)
+        prices = self._price_step(missing, predicted * mean)
+        self._correct(goal, predicted, prices)
+        self.move(1.0)
+
+    def _factorise(self) -> None:
+        own = self.mean / self.point.prices.clamp_min(_TINY)
+        own = torch.where(self.priced, own, torch.full_like(own, 1e30))
+        self.diagonal = self.diagonal + own
+        self.matrix.diagonal().add_(self.diagonal)
+        self.factor = _cholesky(self.matrix, self.diagonal)
+
+    def _price_step(self, missing: Tensor, bend: Tensor | float) -> Tensor:
+        error = self.pull - self.point.prices * self.mean - bend
+        right = error / self.point.prices.clamp_min(_TINY) - missing
+        right = torch.where(self.priced, right, torch.zeros_like(right))
+        step = torch.cholesky_solve(right[:, None], self.factor)[:, 0]
+        return torch.where(self.priced, step, torch.zeros_like(step))
+
+    def _goal(self, predicted: Tensor) -> tuple[Goal, Tensor]:
+        """The level to aim at after the predictor, and its change of the mean."""
+        sums, mean = self.pull.new_zeros(4), torch.zeros_like(self.mean)
+        blocks = self._price_blocks(predicted)
+        for rows in self._chunks():
+            chunk = self._chunk(rows)
+            step, slack = chunk.predict(predicted)
+            sums += chunk.products(step, slack)
+            mean += chunk.share[:, 0] @ step.labels
+            blocks = torch.maximum(blocks, chunk.blocks(step, slack))
+        primal, dual = (_TO_THE_BOUNDARY / blocks).clamp(0.0, 1.0)
+        after = sums[0] + primal * sums[1] + dual * sums[2] + primal * dual * sums[3]
+        now = sums[0] / self.problem.n_classes
+        return Goal(now * (after / sums[0]).clamp(1e-2, 1.0) ** 3, now), mean
+
+    def _price_blocks(self, prices: Tensor) -> Tensor:
+        relative = -prices / self.point.prices.clamp_min(_TINY)
+        relative = torch.where(self.priced, relative, torch.zeros_like(relative))
+        dual = relative.amax()
+        return torch.stack([torch.zeros_like(dual), dual]).clamp_min(_TO_THE_BOUNDARY)
+
+    def _correct(self, goal: Goal, predicted: Tensor, prices: Tensor) -> None:
+        blocks = self._price_blocks(prices)
+        for rows in self._chunks():
+            chunk = self._chunk(rows)
+            step, slack = chunk.correct(goal, predicted, prices)
+            blocks = torch.maximum(blocks, chunk.blocks(step, slack))
+            for whole, part in zip(self.step[:3], step[:3], strict=True):
+                whole[rows] = part
+        self.step = self.step._replace(prices=prices)
+        primal, dual = (_TO_THE_BOUNDARY / blocks).clamp(0.0, 1.0).tolist()
+        self.lengths = primal, dual
+
+    def move(self, sign: float) -> None:
+        """Take the step (sign 1), or take it back (sign -1)."""
+        primal, dual = (sign * length for length in self.lengths)
+        for part, step, length in zip(
+            self.point, self.step, (primal, dual, dual, dual), strict=True
+        ):
+            part.add_(step, alpha=length)
+
+
+def _start(problem: Problem) -> Point:
+    """A point with positive labels, slacks of one size, and matching prices."""
+    labels = problem.probabilities.double() + problem.prior
+    labels += 1e-6
+    labels /= labels.sum(1, keepdim=True)
+    prices = problem.prices(problem.mean_labels(labels))
+    t = torch.empty_like(problem.weights)[:, None]
+    top, slack = torch.empty_like(t), torch.zeros_like(problem.prior[0])
+    for rows in problem.chunks():
+        values = problem.probabilities[rows].double()
+        t[rows] = 1 / (values * labels[rows]).sum(1, keepdim=True)
+        line = torch.addcmul(prices, values, t[rows])
+        top[rows] = line.amax(1, keepdim=True)
+        slack += (top[rows, 0] - torch.linalg.vecdot(labels[rows], line)).sum()
+    return Point(labels, t, top + (slack / problem.n_samples).clamp_min(1e-6), prices)
+
+
+def _cholesky(matrix: Tensor, diagonal: Tensor) -> Tensor:
+    """Cholesky factor, with a growing ridge where rounding has spoilt the matrix."""
+    for ridge in _RIDGES:
+        matrix.diagonal().add_(ridge * diagonal)
+        factor, info = torch.linalg.cholesky_ex(matrix)
+        if int(info) == 0:
+            break
+    return factor
+
+
+def follow_path(
+    problem: Problem, *, tol: float, max_iter: int
+) -> tuple[Point, float, int]:
+    """Iterate until the certified gap is at most ``tol * max(1, abs(objective))``.
+
+    Also stops where rounding allows no further progress.
+
+    Returns
+    -------
+    point : Point
+        Labels not yet normalised.
+    bound : float
+        The best lower bound met.
+    n_iter : int
+    """
+    path, best_gap, best_bound, since = InteriorPath(problem), float("inf"), -1e300, 0
+    for n_iter in range(max_iter + 1):
+        upper, lower = path.linearise()
+        gap = relative_gap(upper, lower)
+        if not abs(gap) < float("inf"):
+            path.move(-1.0)
+            break
+        best_bound = max(best_bound, lower)
+        since = 0 if gap < 0.9 * best_gap else since + 1
+        best_gap = min(gap, best_gap)
+        if gap <= tol or since > _PATIENCE or n_iter == max_iter:
+            break
+        path.advance()
+    return path.point, best_bound, n_iter

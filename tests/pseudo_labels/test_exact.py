@@ -1,0 +1,220 @@
+"""The exact method against other solvers, limits and closed forms."""
+
+import cvxpy as cp
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linprog, minimize_scalar
+
+from sklearn_cce.pseudo_labels import solve_pseudo_labels
+
+from .test_basics import hard_cases, plain_objective, softmax_rows
+
+
+def reference_optimum(s, fairness_weight, prior, weight):
+    """The optimum by a general conic solver."""
+    n_samples, n_classes = s.shape
+    labels = cp.Variable((n_samples, n_classes), nonneg=True)
+    weight = weight / weight.mean()
+    match = cp.sum(cp.multiply(s, labels), axis=1)
+    mean = labels.T @ weight / n_samples
+    balance = prior @ np.log(np.where(prior > 0, prior, 1)) - prior @ cp.log(mean)
+    loss = -(weight @ cp.log(match)) / n_samples + fairness_weight * balance
+    problem = cp.Problem(cp.Minimize(loss), [cp.sum(labels, axis=1) == 1])
+    return problem.solve(solver=cp.CLARABEL)
+
+
+def degenerate_rows(rng, n_samples, n_classes):
+    """Ties, one-hot rows, equal rows and empty columns, mixed at random."""
+    kind = rng.integers(5)
+    s = rng.dirichlet(np.full(n_classes, rng.choice([0.2, 1.0, 5.0])), size=n_samples)
+    if kind == 1:
+        s = np.round(s * 4) + 1
+    elif kind == 2:
+        s = np.eye(n_classes)[rng.integers(n_classes, size=n_samples)]
+    elif kind == 3:
+        s[:] = s[0]
+    elif kind == 4:
+        s[:, 0] = 0
+        s[:, -1] += 1e-3
+    return s / s.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_optimum_of_small_problems_by_a_conic_solver(seed):
+    rng = np.random.default_rng(seed)
+    n_samples, n_classes = rng.integers(1, 13), rng.integers(2, 6)
+    s = degenerate_rows(rng, n_samples, n_classes)
+    prior, weight = (
+        rng.dirichlet(np.full(n_classes, 5.0)),
+        rng.uniform(0.1, 2, n_samples),
+    )
+    fairness_weight = 10.0 ** rng.uniform(-2, 2)
+    result = solve_pseudo_labels(
+        s,
+        fairness_weight=fairness_weight,
+        prior=prior,
+        sample_weight=weight,
+        tol=1e-7,
+    )
+    best = reference_optimum(s, fairness_weight, prior, weight)
+    slack = 1e-6 * max(1, abs(best))
+    assert result.converged
+    assert result.lower_bound <= best + slack
+    assert result.objective == pytest.approx(best, abs=2 * slack)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n_samples=st.integers(1, 40),
+    n_classes=st.integers(1, 12),
+    log_weight=st.floats(-3, 6),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_every_problem_is_certified(n_samples, n_classes, log_weight, seed):
+    s = degenerate_rows(np.random.default_rng(seed), n_samples, n_classes)
+    result = solve_pseudo_labels(s, fairness_weight=10.0**log_weight, tol=1e-6)
+    assert result.converged
+    np.testing.assert_allclose(result.labels.sum(1), 1, rtol=1e-12)
+    np.testing.assert_array_less(-1e-15, result.labels)
+
+
+def transport_cost(s):
+    """Least mean of -ln s over assignments with exactly equal class sizes."""
+    n_samples, n_classes = s.shape
+    rows = np.kron(np.eye(n_samples), np.ones(n_classes))
+    columns = np.kron(np.ones(n_samples), np.eye(n_classes))
+    sums = np.r_[np.ones(n_samples), np.full(n_classes, n_samples / n_classes)]
+    plan = linprog(-np.log(s).ravel(), A_eq=np.vstack([rows, columns]), b_eq=sums)
+    return plan.fun / n_samples
+
+
+def test_large_fairness_weight_gives_exact_balance_at_most_at_transport_cost():
+    s = softmax_rows(40, 4)
+    result = solve_pseudo_labels(s, fairness_weight=1e6, tol=1e-7)
+    np.testing.assert_allclose(result.labels.mean(0), 0.25, atol=1e-5)
+    assert result.objective <= transport_cost(s) + 1e-6
+
+
+def test_small_fairness_weight_gives_argmax():
+    s = softmax_rows(200, 6, scale=4.0)
+    result = solve_pseudo_labels(s, fairness_weight=1e-3, tol=1e-8)
+    gap = np.diff(np.sort(s, axis=1)[:, -2:], axis=1)[:, 0] / s.max(1)
+    clear = gap > 0.05
+    hard = np.eye(6)[s.argmax(1)]
+    np.testing.assert_allclose(result.labels[clear], hard[clear], atol=1e-5)
+
+
+@pytest.mark.parametrize("fairness_weight", [0.1, 1.0, 10.0, 1000.0])
+def test_two_classes_against_a_search_over_one_price(fairness_weight):
+    """For K = 2 the dual is a function of one price difference."""
+    s = softmax_rows(300, 2)
+
+    def bound(difference):
+        def shifted(base):
+            return lower_bound(s, fairness_weight, np.array([base, base + difference]))
+
+        low = max(0.0, -difference) + 1e-9
+        best = minimize_scalar(
+            lambda base: -shifted(base),
+            bounds=(low, low + 4 * fairness_weight + 4),
+            method="bounded",
+            options={"xatol": 1e-9},
+        )
+        return best.fun
+
+    search = minimize_scalar(
+        bound, bounds=(-5 * fairness_weight, 5 * fairness_weight), method="bounded"
+    )
+    result = solve_pseudo_labels(s, fairness_weight=fairness_weight, tol=1e-8)
+    assert -search.fun == pytest.approx(result.objective, rel=1e-5)
+
+
+def lower_bound(s, fairness_weight, prices):
+    """The dual function, its rows by a fine search over the two-class labels."""
+    share = np.linspace(0, 1, 2001)[:, None]
+    value = np.log(share * s[:, 0] + (1 - share) * s[:, 1])
+    value = (value + share * prices[0] + (1 - share) * prices[1]).max(0)
+    balance = fairness_weight * np.mean(1 - np.log(fairness_weight) + np.log(prices))
+    return balance - value.mean()
+
+
+@pytest.mark.parametrize("fairness_weight", [1.0, 100.0, 1e6])
+@pytest.mark.parametrize("rows", [softmax_rows(400, 30), hard_cases(30, float)])
+def test_em_and_exact_agree_to_their_certificates(fairness_weight, rows):
+    options = {"fairness_weight": fairness_weight, "max_iter": 200}
+    with pytest.warns(Warning) if fairness_weight > 1 else _nothing():
+        em = solve_pseudo_labels(rows, method="em", tol=1e-3, **options)
+    exact = solve_pseudo_labels(rows, method="exact", tol=1e-6, **options)
+    assert exact.converged
+    slack = 1e-6 * max(1, abs(exact.objective))
+    assert em.lower_bound <= exact.objective + slack
+    assert exact.lower_bound <= em.objective + slack
+
+
+class _nothing:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        return False
+
+
+def test_few_rows_use_more_than_two_classes():
+    """At most 2 N + K - 1 labels are non-zero in a best solution."""
+    result = solve_pseudo_labels(softmax_rows(500, 20), fairness_weight=10.0, tol=1e-9)
+    used = (result.labels > 1e-5).sum(1)
+    assert used.sum() <= 2 * 500 + 19
+    assert np.mean(used <= 2) > 0.95
+
+
+def test_prices_are_the_derivative_of_the_balance_term():
+    result = solve_pseudo_labels(softmax_rows(300, 7), fairness_weight=5.0, tol=1e-9)
+    np.testing.assert_allclose(
+        result.prices, 5.0 / 7 / result.labels.mean(0), rtol=1e-4
+    )
+
+
+def test_prices_handed_in_are_used_where_they_certify():
+    s = softmax_rows(3000, 4, scale=1.0)
+    first = solve_pseudo_labels(s, fairness_weight=1.0, tol=1e-8)
+    again = solve_pseudo_labels(s, fairness_weight=1.0, tol=1e-4, init=first.prices)
+    assert again.n_iter == 0 and again.converged
+    assert ((again.labels > 0).sum(1) <= 2).all()
+
+
+def test_sparse_labels_are_the_dense_ones():
+    s = softmax_rows(300, 40)
+    dense = solve_pseudo_labels(s, fairness_weight=10.0)
+    sparse = solve_pseudo_labels(s, fairness_weight=10.0, sparse_output=True)
+    np.testing.assert_array_equal(sparse.labels.toarray(), dense.labels)
+    assert sparse.labels.nnz < 0.1 * s.size
+    tensor = solve_pseudo_labels(
+        torch.tensor(s), fairness_weight=10.0, sparse_output=True
+    )
+    np.testing.assert_array_equal(tensor.labels.to_dense().numpy(), dense.labels)
+
+
+def test_the_number_of_steps_hardly_depends_on_accuracy_or_weight():
+    s = softmax_rows(1000, 20)
+    steps = [
+        solve_pseudo_labels(s, fairness_weight=w, tol=tol).n_iter
+        for w in (1e-3, 1.0, 1e3, 1e6)
+        for tol in (1e-2, 1e-6)
+    ]
+    assert max(steps) <= 40
+
+
+def test_one_class_and_one_sample():
+    assert solve_pseudo_labels(np.ones((5, 1))).objective == pytest.approx(0, abs=1e-6)
+    prior = np.array([0.2, 0.3, 0.5])
+    result = solve_pseudo_labels(
+        np.full((1, 3), 1 / 3), prior=prior, fairness_weight=10.0, tol=1e-9
+    )
+    np.testing.assert_allclose(result.labels[0], prior, atol=1e-4)
+    expected = plain_objective(
+        result.labels, np.full((1, 3), 1 / 3), 10.0, prior, 1.0 + np.zeros(1)
+    )
+    assert result.objective == pytest.approx(expected)
