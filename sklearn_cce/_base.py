@@ -197,7 +197,8 @@ class BaseCollisionEstimator(BaseEstimator):
     def _check_X(self, X: Any) -> Source:
         """Return the samples, if they are like those seen in fit."""
         check_is_fitted(self)
-        source = check_samples(self, X, torch.device(self.net_.device), reset=False)
+        device = torch.device(self.net_.device)
+        source = check_samples(self, X, device, reset=False, training=False)
         if source.shape[1:] != self._sample_shape:
             raise ValueError(
                 f"X has samples of shape {source.shape[1:]}, but "

@@ -105,7 +105,7 @@ class DatasetSource:
     def __init__(self, dataset: Dataset, device: torch.device) -> None:
         self.dataset = dataset
         self.device = device
-        self.shape = (len(dataset), *self.item(0).shape)
+        self.shape = (len(dataset), *(self.item(0).shape if len(dataset) else ()))
 
     def __len__(self) -> int:
         return self.shape[0]

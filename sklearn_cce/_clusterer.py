@@ -384,7 +384,7 @@ class CollisionClusterer(
         """Train a new net, or a copy of the last, and return whether it converged."""
         prior = self._check_prior()
         device = self._device(goes_on)
-        source = check_samples(self, X, device, reset=not goes_on)
+        source = check_samples(self, X, device, reset=not goes_on, training=True)
         if len(source) < self.n_clusters and not goes_on:
             raise ValueError(
                 f"n_samples={len(source)} should be >= n_clusters={self.n_clusters}."

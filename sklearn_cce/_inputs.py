@@ -33,7 +33,12 @@ MEMORY_SHARE = 0.5
 
 
 def check_samples(
-    estimator: BaseEstimator, X: Any, device: torch.device, *, reset: bool
+    estimator: BaseEstimator,
+    X: Any,
+    device: torch.device,
+    *,
+    reset: bool,
+    training: bool,
 ) -> Source:
     """Validate X and return the source of its samples.
 
@@ -46,14 +51,16 @@ def check_samples(
     device : torch.device
         Where the samples are needed.
     reset : bool
-        Whether the estimator is being fitted, and so takes any number of features.
+        Whether the estimator is fitted anew, and so takes any number of features.
+    training : bool
+        Whether the samples are for training, and not for prediction.
 
     Returns
     -------
     Source
         The samples, without a copy where there need be none. Whether they are finite
-        is left to their first use where X is a memory map or a dataset, or where
-        nothing is fitted.
+        is left to their first use where X is a memory map or a dataset, and in
+        prediction.
 
     Raises
     ------
@@ -71,23 +78,28 @@ def check_samples(
     if isinstance(X, Tensor):
         X = X.detach()
         X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
-    return check_array(estimator, X, device, reset)
+    return check_array(estimator, X, device, reset, training)
 
 
 def check_array(
-    estimator: BaseEstimator, X: ArrayLike, device: torch.device, reset: bool
+    estimator: BaseEstimator,
+    X: ArrayLike,
+    device: torch.device,
+    reset: bool,
+    training: bool,
 ) -> Source:
     """Validate what scikit-learn takes as an array."""
     mapped = memory_map(X) is not None and X.dtype.kind in "fiub"
     dtype = None if mapped else np.float32
     try:
-        with config_context(assume_finite=mapped or not reset):
+        with config_context(assume_finite=mapped or not training):
             X = validate_data(estimator, X, dtype=dtype, allow_nd=True, reset=reset)
     except ValueError as error:
         if "could not convert" not in str(error):
             raise
         raise ValueError(f"X must hold finite numbers; {error}.") from error
-    stays = mapped or 4 * X.size > room(device) or not (reset or device.type == "cpu")
+    passes = not training and device.type != "cpu"
+    stays = mapped or passes or 4 * X.size > room(device)
     return ArraySource(X, device) if stays else TensorSource(as_tensor(X, device))
 
 

@@ -105,4 +105,4 @@ def test_the_first_sample_that_is_not_finite_is_named(value):
     X[4, 1] = value
     check_finite(X[:4])
     with pytest.raises(ValueError, match=r"X contains NaN or infinity.*sample 14"):
-        check_finite(X, first=10)
+        check_finite(X, slice(10, 16))

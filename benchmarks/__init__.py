@@ -1,0 +1,1 @@
+"""Measurements beside each other; never imported by the package."""
