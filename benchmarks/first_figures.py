@@ -42,7 +42,9 @@ def load_mnist(folder: Path) -> Data:
     with np.load(folder / "mnist.npz") as file:
         X = np.concatenate([file["X_train"], file["X_test"]])
         y = np.concatenate([file["y_train"], file["y_test"]])
-    return X.reshape(len(X), -1).astype(np.float32) / 255, y
+    X = X.reshape(len(X), -1).astype(np.float32)
+    X /= 255
+    return X, y
 
 
 def load_stackoverflow(folder: Path) -> Data:

@@ -1,11 +1,11 @@
 """Which number of clusters and fairness weight the label-free scorers select.
 
 Run ``python -m benchmarks.model_selection [--data digits wine ...] [--n-jobs 2]``. A
-``GridSearchCV`` without y over ``n_clusters`` (six values around the number of classes)
-and ``fairness_weight`` (1, 10, 100), with the defaults of ``CollisionClusterer`` but for
-what ``--params`` sets. For every data set, seed and scorer it prints what is selected
-and how well the refitted clusters agree with the classes, and writes the score of
-every candidate to a CSV file.
+``GridSearchCV`` without y over ``n_clusters`` (six values around the number of
+classes) and ``fairness_weight`` (1, 10, 100), with the defaults of
+``CollisionClusterer`` but for what ``--params`` sets. For every data set, seed and
+scorer it prints what is selected and how well the refitted clusters agree with the
+classes, and writes the score of every candidate to a CSV file.
 """
 
 from __future__ import annotations
