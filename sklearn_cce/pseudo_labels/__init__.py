@@ -8,9 +8,10 @@ References
 
 from ._result import PseudoLabelResult
 from ._solve import solve_pseudo_labels
-from ._update import initial_prices, update_pseudo_labels
+from ._update import UPDATES, initial_prices, update_pseudo_labels
 
 __all__ = [
+    "UPDATES",
     "PseudoLabelResult",
     "initial_prices",
     "solve_pseudo_labels",

@@ -9,6 +9,7 @@ from ._problem import Problem, relative_gap
 from ._result import Solution
 
 _CHECK_EVERY = 10
+_SHARE_OF_PRIOR = 0.01
 
 
 def smallest_positive(dtype: torch.dtype) -> float:
@@ -76,14 +77,14 @@ def _solved_rows(probabilities: Tensor, pulls: Tensor) -> Tensor:
 
 
 def first_labels(problem: Problem, init: Tensor | None) -> Tensor:
-    """A start inside the simplex: given labels, or the predictions half-way to u."""
+    """A start inside the simplex: given labels, or the predictions with some of u."""
     probabilities = problem.probabilities
     prior = problem.prior.to(probabilities.dtype)
     if init is not None and init.ndim == 2:
         floor = smallest_positive(probabilities.dtype)
         labels = init.to(probabilities.dtype).clamp_min(floor)
         return labels / labels.sum(1, keepdim=True)
-    labels = (probabilities + prior) / 2
+    labels = torch.lerp(probabilities, prior.expand_as(probabilities), _SHARE_OF_PRIOR)
     if init is not None:
         labels *= (init / init.mean()).to(labels.dtype)
     return labels / labels.sum(1, keepdim=True)

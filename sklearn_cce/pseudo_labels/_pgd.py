@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -106,32 +107,42 @@ def spectral_size(problem: Problem, step: Tensor, change: Tensor) -> float:
     return min(max(top / bottom, _SHORTEST), _LONGEST) if bottom > 0 else _LONGEST
 
 
-def solve_pgd(
-    problem: Problem, *, max_iter: int, tol: float, init: Tensor | None
-) -> Solution:
-    """Spectral projected gradient with an exact, hence monotone, line search."""
-    labels = first_labels(problem, init).double()
+def pgd_steps(problem: Problem, labels: Tensor) -> Iterator[None]:
+    """Spectral projected gradient with an exact, hence monotone, line search.
+
+    Changes ``labels``, float64, in place; yields after every step.
+    """
     match, mean = _matches(problem, labels), problem.mean_labels(labels)
     gradient = _gradient(problem, match, mean, torch.empty_like(labels))
-    size, bound = 1.0 / (1 + problem.fairness_weight), -float("inf")
-    for n_iter in range(1, max_iter + 1):
+    size = 1.0 / (1 + problem.fairness_weight)
+    while True:
         step = _direction(problem, labels, gradient, size)
         along = Along(match, _matches(problem, step), mean, _mean(problem, step))
         length = line_search(problem, along)
-        labels += step.mul_(length.to(step.dtype))
-        match = match + length * along.match_change
-        mean = mean + length * along.mean_change
+        labels += step.mul_(length)
+        yield
+        match, mean = _matches(problem, labels), problem.mean_labels(labels)
         fresh = _gradient(problem, match, mean, torch.empty_like(labels))
         size = spectral_size(problem, step, fresh - gradient)
         gradient = fresh
+
+
+def solve_pgd(
+    problem: Problem, *, max_iter: int, tol: float, init: Tensor | None
+) -> Solution:
+    """Projected gradient until the certified gap is small enough."""
+    labels = first_labels(problem, init).double()
+    steps, bound = pgd_steps(problem, labels), -float("inf")
+    for n_iter in range(1, max_iter + 1):
+        next(steps)
         if n_iter % _CHECK_EVERY == 0 or n_iter == max_iter:
-            match, mean = _matches(problem, labels), problem.mean_labels(labels)
+            prices = problem.prices(problem.mean_labels(labels))
             objective = problem.objective(labels)
-            bound = max(bound, problem.lower_bound(problem.prices(mean)))
+            bound = max(bound, problem.lower_bound(prices))
             if relative_gap(objective, bound) <= tol:
                 break
     labels = labels.to(problem.probabilities.dtype)
-    return Solution(labels, objective, bound, n_iter, problem.prices(mean))
+    return Solution(labels, objective, bound, n_iter, prices)
 
 
 def _mean(problem: Problem, step: Tensor) -> Tensor:

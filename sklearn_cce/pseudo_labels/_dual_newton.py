@@ -1,0 +1,103 @@
+"""Newton's method on the K prices alone: quick where the dual function is smooth.
+
+The dual function is concave and, where no three lines of a row meet, has a continuous
+gradient. A row that is split over the classes l and h adds ``w / (nu_l - nu_h)^2``
+times the Laplacian of the edge (l, h) to the second derivative; a row with one class
+adds nothing. Nothing of size N x K is kept.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ._problem import Problem, dual_balance, relative_gap
+from ._rows import RowSolution, solve_rows
+
+
+class DualState(NamedTuple):
+    """What one pass over the predictions tells about given prices."""
+
+    prices: Tensor
+    mean: Tensor
+    curvature: Tensor
+    objective: float
+    bound: float
+
+    @property
+    def gap(self) -> float:
+        """Relative gap between the labels that the prices imply and the bound."""
+        return relative_gap(self.objective, self.bound)
+
+
+def dual_pass(problem: Problem, prices: Tensor) -> DualState:
+    """Dual function, gradient, curvature, and the objective of the implied labels."""
+    mean = torch.zeros_like(prices)
+    edges = prices.new_zeros(problem.n_classes**2)
+    loss, conjugate = prices.new_zeros(2)
+    for rows in problem.chunks():
+        share = problem.weights[rows] / problem.n_samples
+        row = solve_rows(problem.probabilities[rows].double(), prices)
+        mean.index_add_(0, row.high, share * row.share_high)
+        mean.index_add_(0, row.low, share * (1 - row.share_high))
+        edge = row.low * problem.n_classes + row.high
+        edges.index_add_(0, edge, share * _stiffness(row, prices))
+        loss += share @ torch.log(row.t)
+        conjugate += share @ row.value
+    objective = loss + problem.balance(mean)
+    bound = dual_balance(problem, prices) - conjugate
+    values = torch.stack([objective, bound]).tolist()
+    return DualState(prices, mean, _laplacian(edges, problem.n_classes), *values)
+
+
+def _stiffness(row: RowSolution, prices: Tensor) -> Tensor:
+    split = (row.share_high > 0) & (row.share_high < 1)
+    premium = torch.where(split, prices[row.low] - prices[row.high], 1.0)
+    return torch.where(split, premium.square().reciprocal(), 0.0)
+
+
+def _laplacian(edges: Tensor, size: int) -> Tensor:
+    matrix = edges.view(size, size)
+    matrix = matrix + matrix.T
+    return torch.diag(matrix.sum(1)) - matrix
+
+
+def newton_direction(problem: Problem, state: DualState) -> Tensor:
+    """The step to the maximum of the quadratic model, cut to keep prices positive."""
+    pull = problem.fairness_weight * problem.prior
+    priced = problem.prior > 0
+    prices = torch.where(priced, state.prices, 1.0)
+    own = torch.where(priced, pull / prices.square(), 1e30)
+    slope = torch.where(priced, pull / prices - state.mean, 0.0)
+    step, _ = torch.linalg.solve_ex(state.curvature + torch.diag(own), slope)
+    longest = 0.9 / (-step / prices).amax().clamp_min(0.9)
+    return longest * torch.where(priced, step, 0.0)
+
+
+def climb(
+    problem: Problem, state: DualState, *, tol: float, max_iter: int
+) -> tuple[DualState, int]:
+    """Newton ascent for as long as each step at least halves the gap.
+
+    Returns
+    -------
+    state : DualState
+        The best one met; its gap may be above ``tol``.
+    n_iter : int
+    """
+    for n_iter in range(max_iter):
+        if not tol < state.gap < float("inf"):
+            return state, n_iter
+        step = newton_direction(problem, state)
+        trial = dual_pass(problem, state.prices + step)
+        if not trial.gap < 0.5 * state.gap:
+            return min(state, trial, key=sortable_gap), n_iter + 1
+        state = trial
+    return state, max_iter
+
+
+def sortable_gap(state: DualState) -> float:
+    """The gap, infinite where it is not a number."""
+    return state.gap if state.gap == state.gap else float("inf")
