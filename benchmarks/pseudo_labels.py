@@ -288,7 +288,16 @@ def main() -> None:
                 device=options.device,
             )
             for weight in options.weights:
-                some = list(compare(network, s, weight, options.repeats, options.limit))
+                some = list(
+                    compare(
+                        network,
+                        s,
+                        weight,
+                        options.methods,
+                        options.repeats,
+                        options.limit,
+                    )
+                )
                 show(some)
                 rows += some
                 write(rows, options.output, options.name)

@@ -1,0 +1,69 @@
+"""How EM approaches the optimum: ``python -m benchmarks.em_rates``.
+
+Prints, for random softmax rows, the distance from the certified optimum after n steps,
+and the exponent p of ``distance ~ n^-p`` between n and 3 n. Then, for one problem, the
+factor by which labels vanish in one step beside the factor that the theory gives.
+"""
+
+import math
+
+import torch
+
+from sklearn_cce.pseudo_labels import solve_pseudo_labels
+from sklearn_cce.pseudo_labels._em import em_step, first_labels
+from sklearn_cce.pseudo_labels._problem import build_problem
+
+STEPS = (30, 100, 300, 1000, 3000)
+
+
+def distances(s, fairness_weight, n_steps):
+    """Objective minus optimum after each EM step."""
+    problem = build_problem(s, fairness_weight, None, None)
+    best = solve_pseudo_labels(s, fairness_weight=fairness_weight, tol=1e-10)
+    labels, found = first_labels(problem, None), []
+    for _ in range(n_steps):
+        em_step(problem, labels, problem.mean_labels(labels))
+        found.append(problem.objective(labels) - best.lower_bound)
+    return found
+
+
+def vanishing_factors(s, fairness_weight, n_steps):
+    """Observed and predicted factors of the labels that go to zero."""
+    problem = build_problem(s, fairness_weight, None, None)
+    best = solve_pseudo_labels(s, fairness_weight=fairness_weight, tol=1e-10)
+    t = 1 / (best.labels * s).sum(1, keepdim=True)
+    line = t * s + best.prices
+    slack = line.amax(1, keepdim=True) - line
+    labels = first_labels(problem, None)
+    for _ in range(n_steps):
+        before = labels.clone()
+        em_step(problem, labels, problem.mean_labels(labels))
+    observed = labels / before
+    vanishing = slack > 0.05 * fairness_weight
+    return observed[vanishing], (best.prices / (best.prices + slack))[vanishing]
+
+
+def main():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    s = torch.softmax(2 * torch.randn(1000, 20, dtype=torch.double), 1)
+    for fairness_weight in (1.0, 10.0, 100.0):
+        found = distances(s, fairness_weight, 3000)
+        print(f"fairness weight {fairness_weight:g}")
+        for n in STEPS:
+            exponent = ""
+            if n <= 1000:
+                ratio = found[n - 1] / found[3 * n - 1]
+                exponent = f"  exponent {math.log(ratio) / math.log(3):.2f}"
+            print(f"  n = {n:5}  distance {found[n - 1]:.2e}{exponent}")
+    observed, predicted = vanishing_factors(s, 1.0, 1000)
+    error = (observed / predicted - 1).abs()
+    print(
+        f"factors of {len(error)} vanishing labels: {float(predicted.min()):.3f} to"
+        f" {float(predicted.max()):.3f}; relative error median"
+        f" {float(error.median()):.1e}, largest {float(error.max()):.1e}"
+    )
+
+
+if __name__ == "__main__":
+    main()
