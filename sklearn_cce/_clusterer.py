@@ -37,6 +37,7 @@ from sklearn_cce.losses import (
     ShannonCrossEntropyLoss,
 )
 from sklearn_cce.model_selection import silhouette_scorer
+from sklearn_cce.pseudo_labels import UPDATES
 
 LOSSES: dict[str, type[nn.Module]] = {
     "collision": CollisionCrossEntropyLoss,
@@ -74,9 +75,9 @@ class CollisionClusterer(
         one logit per cluster. A module is copied before training.
     loss : {'collision', 'shannon', 'reverse'}, default='collision'
         What the network minimises with the pseudo-labels fixed.
-    pseudo_labels : {'em'}, default='em'
-        Method that solves for the pseudo-labels, see
-        :func:`~sklearn_cce.pseudo_labels.solve_pseudo_labels`.
+    pseudo_labels : {'em', 'exact', 'pgd'}, default='em'
+        Method that solves for the pseudo-labels of a batch, see
+        :func:`~sklearn_cce.pseudo_labels.update_pseudo_labels`.
     max_epochs : int, default=200
         Maximum number of passes over the data.
     tol : float, default=1e-3
@@ -159,7 +160,7 @@ class CollisionClusterer(
         "fairness_weight": [Interval(Real, 0, None, closed="neither")],
         "cluster_prior": ["array-like", None],
         "loss": [StrOptions(set(LOSSES))],
-        "pseudo_labels": [StrOptions({"em"})],
+        "pseudo_labels": [StrOptions(set(UPDATES))],
     }
 
     def __init__(

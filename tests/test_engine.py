@@ -331,6 +331,7 @@ def test_a_dataset_is_checked_while_it_is_read(data):
         clusterer.predict(Pairs(data[:, :3]))
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_compiled_training_is_training(data):
     try:
         torch.compile(lambda x: x + 1)(torch.zeros(2))
