@@ -27,6 +27,8 @@ _TINY = 1e-300
 _RIDGES = (0.0, 1e-15, 1e-13, 1e-11, 1e-9, 1e-7)
 _KEPT_ENTRIES = 1 << 21
 _PATIENCE = 12
+# Bound on the corrector's second-order term, in multiples of the mean product.
+_LARGEST_BEND = 5.0
 
 
 class Point(NamedTuple):
@@ -45,8 +47,8 @@ class Point(NamedTuple):
 class Goal(NamedTuple):
     """Where a corrector aims: the product labels * slack, and a bound on its bend."""
 
-    level: Tensor
-    limit: Tensor
+    level: float
+    limit: float
 
 
 class Chunk:
@@ -63,6 +65,8 @@ class Chunk:
 
     def __init__(self, values: Tensor, share: Tensor, point: Point):
         self.values, self.share, self.point = values, share, point
+        self._predicted: tuple[Point, Tensor] | None = None
+        self._free: tuple[Tensor, tuple[Tensor, Tensor]] | None = None
         self.slack = point.theta - torch.addcmul(point.prices, values, point.t)
         self.ratio = point.labels / self.slack
         self.total = self.ratio.sum(1, keepdim=True)
@@ -91,7 +95,10 @@ class Chunk:
 
     def predict(self, prices: Tensor) -> tuple[Point, Tensor]:
         """The step to ``labels * slack = 0``, given the step of the prices."""
-        return self._step(-self.point.labels, self._errors(None, None), prices)
+        if self._predicted is None:
+            errors = self._errors(None, None)
+            self._predicted = self._step(-self.point.labels, errors, prices)
+        return self._predicted
 
     def correct(
         self, goal: Goal, predicted: Tensor, prices: Tensor
@@ -111,11 +118,13 @@ class Chunk:
     def _corrected(
         self, goal: Goal, predicted: Tensor
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        step, slack = self.predict(predicted)
-        product = (step.labels * slack).clamp_(-goal.limit, goal.limit)
-        free = (goal.level - product) / self.slack - self.point.labels
-        bend = step.t * (self.values * step.labels).sum(1, keepdim=True)
-        return free, self._errors(free, bend)
+        if self._free is None:
+            step, slack = self.predict(predicted)
+            product = (step.labels * slack).clamp_(-goal.limit, goal.limit)
+            free = (goal.level - product).div_(self.slack).sub_(self.point.labels)
+            bend = step.t * (self.values * step.labels).sum(1, keepdim=True)
+            self._free = free, self._errors(free, bend)
+        return self._free
 
     def _errors(
         self, free: Tensor | None, bend: Tensor | None
@@ -260,8 +269,10 @@ class InteriorPath:
             blocks = torch.maximum(blocks, chunk.blocks(step, slack))
         primal, dual = (_TO_THE_BOUNDARY / blocks).clamp(0.0, 1.0)
         after = sums[0] + primal * sums[1] + dual * sums[2] + primal * dual * sums[3]
-        now = sums[0] / self.problem.n_classes
-        return Goal(now * (after / sums[0]).clamp(1e-2, 1.0) ** 3, now), mean
+        now, ratio = torch.stack([sums[0], after / sums[0]]).tolist()
+        now /= self.problem.n_classes
+        level = now * min(1.0, max(1e-2, ratio)) ** 3
+        return Goal(level, _LARGEST_BEND * now), mean
 
     def _price_blocks(self, prices: Tensor) -> Tensor:
         relative = -prices / self.point.prices.clamp_min(_TINY)
