@@ -102,7 +102,9 @@ class CollisionClusterer(
         Where to train and predict: 'cpu', 'cuda', 'cuda:1', 'mps'. 'auto' takes the
         first of CUDA, MPS and CPU that there is.
     warm_start : bool, default=False
-        Whether `fit` goes on from the network of the last `fit`.
+        Whether `fit` goes on from the network of the last `fit`, with the present
+        `fairness_weight`, `lr`, `batch_size` and `max_epochs`; the other parameters
+        stay as they were.
     callbacks : list of skorch callbacks, default=None
         Copied, and called during the training.
     on_interrupt : {'raise', 'keep'}, default='raise'
@@ -455,7 +457,7 @@ class CollisionClusterer(
                 f"The training loss was still falling after {self.n_iter_} epochs. "
                 "Increase max_epochs, lr or tol.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         used, wanted = len(np.unique(self.labels_)), np.count_nonzero(self.net_.prior)
         if used < wanted:
@@ -464,5 +466,5 @@ class CollisionClusterer(
                 "fairness_weight or max_epochs, try another random_state, or decrease "
                 "n_clusters.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )

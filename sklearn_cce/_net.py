@@ -92,9 +92,10 @@ class CollisionNet(NeuralNet):
         return self
 
     def torch_compile(self, module: torch.nn.Module, name: str) -> torch.nn.Module:
-        """Compile in place, so that the network keeps its type and can be pickled."""
-        if self.compile and name == "module":
-            module.compile()
+        """Return the module as it is: it is compiled in place when training begins.
+
+        So it keeps its type, can be pickled, and predicts as it would uncompiled.
+        """
         return module
 
     def infer(self, x: Tensor, **fit_params: Any) -> Tensor:
@@ -182,7 +183,9 @@ class CollisionNet(NeuralNet):
             raise
 
     def on_train_begin(self, net: NeuralNet, X: Samples, **kwargs: Any) -> None:
-        """Forget the clusters of earlier data."""
+        """Forget the clusters of earlier data, and compile if that is wanted."""
+        if self.compile:
+            self.module_.compile()
         self.clusters_ = torch.full(
             (len(X),), -1, dtype=torch.int32, device=self.device
         )
