@@ -1,8 +1,9 @@
 """How EM approaches the optimum: ``python -m benchmarks.em_rates``.
 
 Prints, for random softmax rows, the distance from the certified optimum after n steps,
-and the exponent p of ``distance ~ n^-p`` between n and 3 n. Then, for one problem, the
-factor by which labels vanish in one step beside the factor that the theory gives.
+and the exponent p of ``distance ~ n^-p`` between n and 3 n. Then the factor of the
+error at an optimum in the interior and, for a problem on the boundary, the factor by
+which labels vanish in one step beside the factor that the theory gives.
 """
 
 import math
@@ -43,6 +44,19 @@ def vanishing_factors(s, fairness_weight, n_steps):
     return observed[vanishing], (best.prices / (best.prices + slack))[vanishing]
 
 
+def interior_factor(fairness_weight):
+    """Factor of the error per step where every row is split at the optimum."""
+    first = torch.tensor([0.99, 0.98, 0.97], dtype=torch.double)
+    s = torch.stack([first, 1 - first], 1)
+    problem = build_problem(s, fairness_weight, None, None)
+    best = solve_pseudo_labels(s, fairness_weight=fairness_weight, tol=1e-13)
+    labels, errors = first_labels(problem, None), [1.0]
+    while errors[-1] > 1e-5:
+        em_step(problem, labels, problem.mean_labels(labels))
+        errors.append(float((labels - best.labels).abs().max()))
+    return errors[-1] / errors[-2], len(errors) - 1
+
+
 def main():
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -56,6 +70,9 @@ def main():
                 ratio = found[n - 1] / found[3 * n - 1]
                 exponent = f"  exponent {math.log(ratio) / math.log(3):.2f}"
             print(f"  n = {n:5}  distance {found[n - 1]:.2e}{exponent}")
+    for fairness_weight in (3.0, 10.0, 100.0):
+        factor, n = interior_factor(fairness_weight)
+        print(f"interior, weight {fairness_weight:g}: factor {factor:.4f}, {n} steps")
     observed, predicted = vanishing_factors(s, 1.0, 1000)
     error = (observed / predicted - 1).abs()
     print(

@@ -189,7 +189,7 @@ class InteriorPath:
         self.pull = problem.fairness_weight * problem.prior
         self.priced = problem.prior > 0
         self.point = _start(problem)
-        self.step = Point(*(torch.empty_like(part) for part in self.point))
+        self.step = Point(*(torch.zeros_like(part) for part in self.point))
         self.lengths = (0.0, 0.0)
         self._kept: dict[int, Chunk] = {}
 
@@ -231,8 +231,8 @@ class InteriorPath:
         upper, lower = torch.stack([upper, lower]).tolist()
         return upper, lower
 
-    def advance(self) -> None:
-        """One predictor and one corrector from the linearised point."""
+    def advance(self) -> bool:
+        """One predictor and one corrector; False if rounding allows no step."""
         self._factorise()
         predicted = self._price_step(self.missing, 0.0)
         goal, mean = self._goal(predicted)
@@ -241,7 +241,10 @@ class InteriorPath:
             missing += self._chunk(rows).corrected_mean(goal, predicted)
         prices = self._price_step(missing, predicted * mean)
         self._correct(goal, predicted, prices)
+        if not all(0 < length <= 1 for length in self.lengths):  # also catches NaN
+            return False
         self.move(1.0)
+        return True
 
     def _factorise(self) -> None:
         own = self.mean / self.point.prices.clamp_min(_TINY)
@@ -355,5 +358,6 @@ def follow_path(
         best_gap = min(gap, best_gap)
         if gap <= tol or since > _PATIENCE or n_iter == max_iter:
             break
-        path.advance()
+        if not path.advance():
+            break
     return path.point, best_bound, n_iter

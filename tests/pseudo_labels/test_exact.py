@@ -1,5 +1,7 @@
 """The exact method against other solvers, limits and closed forms."""
 
+import warnings
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize_scalar
+from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_cce.pseudo_labels import solve_pseudo_labels
 
@@ -218,3 +221,14 @@ def test_one_class_and_one_sample():
         result.labels, np.full((1, 3), 1 / 3), 10.0, prior, 1.0 + np.zeros(1)
     )
     assert result.objective == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("fairness_weight", [1.0, 100.0, 1e6])
+def test_a_tolerance_beyond_rounding_ends_with_finite_labels(fairness_weight):
+    """The last point before rounding takes over is returned, with its warning."""
+    s = np.array([[0.99, 0.01], [0.98, 0.02], [0.97, 0.03]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        result = solve_pseudo_labels(s, fairness_weight=fairness_weight, tol=0.0)
+    np.testing.assert_allclose(result.labels.sum(1), 1, rtol=1e-12)
+    assert abs(result.objective - result.lower_bound) < 1e-7
