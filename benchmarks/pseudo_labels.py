@@ -267,7 +267,7 @@ def arguments() -> argparse.Namespace:
     options = parser.parse_args()
     quick = options.quick
     options.classes = options.classes or ([2, 20, 200] if quick else [2, 20, 200, 1000])
-    options.samples = options.samples or ([1000] if quick else [5_000, 100_000])
+    options.samples = options.samples or ([500] if quick else [5_000, 100_000])
     options.limit = options.limit or (0.25 if quick else 300.0)
     options.repeats = options.repeats or (1 if quick else 3)
     return options
