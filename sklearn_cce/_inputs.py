@@ -25,6 +25,7 @@ from sklearn_cce._batches import (
     TensorSource,
     as_tensor,
     check_finite,
+    check_length,
     memory_map,
 )
 
@@ -91,6 +92,8 @@ def check_array(
     """Validate what scikit-learn takes as an array."""
     mapped = memory_map(X) is not None and X.dtype.kind in "fiub"
     dtype = None if mapped else np.float32
+    if mapped:
+        check_length(X)
     try:
         with config_context(assume_finite=mapped or not training):
             X = validate_data(estimator, X, dtype=dtype, allow_nd=True, reset=reset)

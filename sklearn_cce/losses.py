@@ -187,7 +187,7 @@ def _of_classes(
 ) -> Tensor:
     """Unweighted losses of class indices."""
     try:
-        if kernel in (_collision, _shannon):  # -ln s of the class, for both
+        if kernel is _collision or kernel is _shannon:  # -ln s of the class, for both
             return -log_p.gather(1, index.unsqueeze(1)).squeeze(1)
         target = _one_hot(index, counted, log_p)
     except RuntimeError as error:
