@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 
 from ._em import maximise_rows
-from ._pgd import project_rows
 from ._rows import cut_rows, first_lines, share_of_high, two_line_minimum
 
-_DEFAULT_STEPS = {"exact": 1, "em": 3, "pgd": 5}
+_DEFAULT_STEPS = {"exact": 5, "em": 3}
 _NEWTON_STEPS = 4
 _CUTS = 3
 # Curvature of the dual, per unit of prior, that the split rows of a batch miss.
@@ -70,13 +69,14 @@ def update_pseudo_labels(
         Target distribution of the classes, same dtype and device.
     sample_weight : Tensor of shape (n_samples,), default=None
         Non-negative weights with a positive sum, same dtype and device.
-    method : {"exact", "em", "pgd"}, default="em"
+    method : {"exact", "em"}, default="em"
         ``"exact"`` takes the best labels at the prices carried over, at most two
         classes a row, and moves the prices against the imbalance; over the batches
-        the prices converge, so that the balance holds over the data set. ``"em"`` and
-        ``"pgd"`` start from the predictions; EM's first step uses the prices.
+        the prices converge, so that the balance holds over the data set. ``"em"``
+        starts from the predictions; its first step uses the prices.
     n_steps : int, default=None
-        Number of steps; None stands for 1 (exact), 3 (em) or 5 (pgd).
+        Number of steps; None stands for 5 (exact) or 3 (em). With one step of
+        ``"exact"`` the prices lag behind a network that changes fast.
 
     Returns
     -------
@@ -167,17 +167,4 @@ def _update_exact(
     return labels, prices
 
 
-def _update_pgd(
-    probabilities: Tensor, prices: Tensor, pull: Tensor, shares: Tensor, n_steps: int
-) -> tuple[Tensor, Tensor]:
-    """Projected gradient steps of a fixed size from the predictions."""
-    labels = probabilities
-    size = 1 / (1 + pull.sum())
-    for _ in range(n_steps):
-        match = (labels * probabilities).sum(1, keepdim=True).clamp_min(1e-6)
-        labels = project_rows(labels + size * (probabilities / match + prices))
-        prices = pull / (shares @ labels).clamp_min(1e-6)
-    return labels, prices
-
-
-UPDATES = {"exact": _update_exact, "em": _update_em, "pgd": _update_pgd}
+UPDATES = {"exact": _update_exact, "em": _update_em}
