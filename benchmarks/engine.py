@@ -1,11 +1,12 @@
 """Speed and memory of the training engine, beside bare torch and scikit-learn.
 
-Run ``python -m benchmarks.engine [--device cpu|cuda] [--parts abcde] [--quick]``. The
-parts: (a) an epoch against a bare torch loop with the same mathematics, and against
-skorch with its default loader; (b) ``predict_proba`` against the bare module; (c) fit time and
-resident memory against the number of samples in a memory-mapped file; (d) fit time
-against the number of clusters; (e) MNIST beside scikit-learn's clusterers. All figures
-are medians over repeats with the range in brackets; what is compared runs in turn.
+Run ``python -m benchmarks.engine [--device cpu|cuda] [--parts abcde] [--quick]``.
+The parts: (a) an epoch against a bare torch loop with the same mathematics, and
+against skorch with its default loader; (b) ``predict_proba`` against the bare module;
+(c) fit time and resident memory against the number of samples in a memory-mapped file;
+(d) fit time against the number of clusters; (e) MNIST beside scikit-learn's clusterers.
+All figures are medians over repeats with the range in brackets; what is compared runs
+in turn.
 """
 
 from __future__ import annotations
