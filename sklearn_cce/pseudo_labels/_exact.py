@@ -1,89 +1,199 @@
-"""The exact method: climb in the prices where that is quick, else follow the path."""
+"""The exact method: restrict the problem, follow the path, certify on the whole."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
+from ._compact import Labels, ListedLabels, MergedLabels, without_dust
 from ._dual_newton import DualState, climb, dual_pass, sortable_gap
+from ._groups import merge_rows
 from ._interior import follow_path
+from ._lists import listed, unrestricted
 from ._problem import Problem, relative_gap
 from ._result import Solution
 from ._rows import solve_rows
 
 # Labels below are taken for zero; the largest that keeps the certificate is used.
 _DUST = (1e-2, 1e-3, 1e-5, 1e-8, 0.0)
+# Width of the lists, and the problems that are too narrow for lists to pay.
+_WIDTH, _NARROW = 8, 32
+_ROUNDS = 3
+# Share of the tolerance that the merged or listed problem may use up.
+_INNER = 0.3
 
 
-def labels_at_prices(problem: Problem, prices: Tensor) -> Tensor:
+def labels_at_prices(problem: Problem, prices: Tensor) -> ListedLabels:
     """The best labels of each row at given prices: at most two classes a row."""
-    labels = torch.zeros_like(problem.probabilities)
+    shape = problem.n_samples, 2
+    values = prices.new_empty(shape)
+    lists = torch.empty(shape, dtype=torch.int64, device=prices.device)
     for rows in problem.chunks():
         row = solve_rows(problem.probabilities[rows].double(), prices)
-        share = row.share_high.to(labels.dtype)[:, None]
-        labels[rows] = labels[rows].scatter_add(1, row.low[:, None], 1 - share)
-        labels[rows] = labels[rows].scatter_add(1, row.high[:, None], share)
-    return labels
-
-
-def _without_dust(problem: Problem, labels: Tensor, dust: float) -> Tensor:
-    """Normalised labels in the user's precision, entries below ``dust`` set to 0."""
-    clean = torch.empty_like(problem.probabilities)
-    for rows in problem.chunks():
-        part = labels[rows] / labels[rows].sum(1, keepdim=True)
-        part = part.masked_fill(part < dust, 0.0)
-        clean[rows] = (part / part.sum(1, keepdim=True)).to(clean.dtype)
-    return clean
+        values[rows] = torch.stack([1 - row.share_high, row.share_high], 1)
+        lists[rows] = torch.stack([row.low, row.high], 1)
+    return ListedLabels(values, lists, problem.n_classes, problem.probabilities.dtype)
 
 
 def _cleaned(
-    problem: Problem, labels: Tensor, bound: float, tol: float
-) -> tuple[Tensor, float]:
+    problem: Problem,
+    labels: Tensor,
+    expand: Callable[[Tensor], Labels],
+    bound: float,
+    tol: float,
+) -> tuple[Labels, float]:
     """Labels with as many exact zeros as the certificate allows, and their value."""
     for dust in _DUST:
-        clean = _without_dust(problem, labels, min(dust, 0.5 / problem.n_classes))
+        clean = expand(without_dust(labels, min(dust, 0.5 / problem.n_classes)))
         objective = problem.objective(clean)
         if relative_gap(objective, bound) <= tol:
             break
     return clean, objective
 
 
-def _from_prices(
-    problem: Problem, init: Tensor | None, tol: float, max_iter: int
-) -> tuple[DualState, int]:
-    """Climb from the best prices at hand; cheap, and enough for easy problems."""
-    states = []
-    for prices in _candidates(problem, init):
-        states.append(dual_pass(problem, prices))
-        if states[-1].gap <= tol:
-            return states[-1], 0
-    start = min(states, key=sortable_gap)
-    return climb(problem, start, tol=tol, max_iter=max_iter)
+class Attempts:
+    """Ways to solve one problem, from the cheapest on; the best answer so far.
+
+    Parameters
+    ----------
+    problem : Problem
+    tol : float
+        Relative gap to reach.
+    max_iter : int
+        Largest number of steps of all attempts together.
+    """
+
+    def __init__(self, problem: Problem, tol: float, max_iter: int):
+        self.problem, self.tol, self.left = problem, tol, max_iter
+        self.n_iter, self.best, self.prices = 0, None, None
+        self.dtype = problem.probabilities.dtype
+
+    def _count(self, n_iter: int) -> None:
+        self.n_iter += n_iter
+        self.left -= n_iter
+
+    def _offer(
+        self, labels: Tensor, expand: Callable[[Tensor], Labels], prices: Tensor
+    ) -> bool:
+        """Certify an answer; keep it if it is the best; whether it is good enough."""
+        bound = self.problem.lower_bound(prices)
+        clean, objective = _cleaned(self.problem, labels, expand, bound, self.tol)
+        self._keep(Solution(clean, objective, bound, self.n_iter, prices))
+        return relative_gap(objective, bound) <= self.tol
+
+    def _keep(self, solution: Solution) -> None:
+        best = self.best
+        gap = solution.objective - solution.lower_bound
+        if best is None or not gap >= best.objective - best.lower_bound:
+            self.best = solution
+
+    def at_prices(self, prices: Tensor) -> bool:
+        """Take the labels that given prices imply."""
+        return self._settle(dual_pass(self.problem, prices))
+
+    def _settle(self, state: DualState) -> bool:
+        if not state.gap <= 0.9 * self.tol:
+            return False
+        labels = labels_at_prices(self.problem, state.prices)
+        objective = self.problem.objective(labels)
+        found = labels, objective, state.bound, self.n_iter, state.prices
+        self._keep(Solution(*found))
+        return relative_gap(objective, state.bound) <= self.tol
+
+    def climb(self) -> bool:
+        """Newton's method on the prices from the best of the candidates."""
+        states = []
+        for prices in _candidates(self.problem):
+            states.append(dual_pass(self.problem, prices))
+            if self._settle(states[-1]):
+                return True
+        start, tol = min(states, key=sortable_gap), 0.9 * self.tol
+        state, n_iter = climb(self.problem, start, tol=tol, max_iter=self.left)
+        self._count(n_iter)
+        return self._settle(state)
+
+    def merge(self) -> bool:
+        """Merge rows that are nearly one-hot, if they are many."""
+        for scale in (1.0, 0.03):
+            groups = merge_rows(
+                self.problem, tol=scale * self.tol, most=self.problem.n_samples // 2
+            )
+            if groups is None or self.left < 1:
+                return False
+            point, _, n_iter = follow_path(
+                groups.merged, tol=_INNER * self.tol, max_iter=self.left
+            )
+            self._count(n_iter)
+
+            def expand(labels: Tensor, index: Tensor = groups.index) -> Labels:
+                return MergedLabels(labels.to(self.dtype), index)
+
+            if self._offer(point.labels, expand, point.prices):
+                return True
+        return False
+
+    def list_classes(self) -> bool:
+        """Solve on short lists of classes, made anew at the prices that result."""
+        if self.problem.n_classes <= _NARROW:
+            return False
+        prices = _sampled_prices(self.problem, self.left)
+        for _ in range(_ROUNDS):
+            if self.left < 1:
+                return False
+            short, entry = listed(self.problem, prices, _WIDTH)
+            point, _, n_iter = follow_path(
+                short, tol=_INNER * self.tol, max_iter=self.left, entry=entry
+            )
+            self._count(n_iter)
+
+            def expand(labels: Tensor, lists: Tensor = short.lists) -> Labels:
+                return ListedLabels(labels, lists, self.problem.n_classes, self.dtype)
+
+            prices = point.prices
+            if self._offer(point.labels, expand, prices):
+                return True
+        return False
+
+    def follow_whole_path(self) -> bool:
+        """Every class for every row."""
+        point, _, n_iter = follow_path(
+            unrestricted(self.problem), tol=0.5 * self.tol, max_iter=max(1, self.left)
+        )
+        self._count(n_iter)
+        return self._offer(point.labels, lambda y: y.to(self.dtype), point.prices)
 
 
-def _candidates(problem: Problem, init: Tensor | None) -> Iterator[Tensor]:
-    """Prices handed in; those of the predictions as labels; those of balance."""
-    if init is not None:
-        prices = init if init.ndim == 1 else problem.prices(problem.mean_labels(init))
-        yield torch.where(problem.prior > 0, prices.clamp_min(1e-30), 0.0)
+def _candidates(problem: Problem) -> Iterator[Tensor]:
+    """Prices of the predictions as labels; those of balance."""
     yield problem.prices(problem.mean_labels(problem.probabilities))
     yield torch.where(problem.prior > 0, problem.fairness_weight, 0.0).double()
+
+
+def _prices_of(problem: Problem, init: Tensor) -> Tensor:
+    prices = init if init.ndim == 1 else problem.prices(problem.mean_labels(init))
+    return torch.where(problem.prior > 0, prices.clamp_min(1e-30), 0.0)
+
+
+def _sampled_prices(problem: Problem, max_iter: int) -> Tensor:
+    """Rough prices, from some of the rows."""
+    n_rows = max(500, 3 * problem.n_classes)
+    every = max(1, problem.n_samples // n_rows)
+    some = problem.take(slice(None, None, every))
+    point, _, _ = follow_path(unrestricted(some), tol=1e-2, max_iter=max_iter)
+    return point.prices
 
 
 def solve_exact(
     problem: Problem, *, max_iter: int, tol: float, init: Tensor | None
 ) -> Solution:
     """Solve to a certified gap of ``tol * max(1, abs(objective))``."""
-    state, n_climb = _from_prices(problem, init, 0.9 * tol, max_iter)
-    if state.gap <= 0.9 * tol:
-        labels = labels_at_prices(problem, state.prices)
-        objective = problem.objective(labels)
-        return Solution(labels, objective, state.bound, n_climb, state.prices)
-    point, bound, n_iter = follow_path(
-        problem, tol=0.5 * tol, max_iter=max(1, max_iter - n_climb)
-    )
-    bound = max(bound, problem.lower_bound(point.prices))
-    labels, objective = _cleaned(problem, point.labels, bound, tol)
-    return Solution(labels, objective, bound, n_climb + n_iter, point.prices)
+    tries = Attempts(problem, tol, max_iter)
+    if init is not None and tries.at_prices(_prices_of(problem, init)):
+        return tries.best
+    for attempt in (tries.merge, tries.climb, tries.list_classes):
+        if attempt():
+            return tries.best
+    tries.follow_whole_path()
+    return tries.best

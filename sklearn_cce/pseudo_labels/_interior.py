@@ -9,8 +9,9 @@ Every equation is linear or a product of two unknowns. A predictor and a correct
 (Mehrotra) follow the path ``y z = level`` to ``level = 0``. Eliminating the rows leaves
 a K x K system for the prices, in which each row takes part with two vectors.
 
-Rows are worked through in chunks; beyond the labels and their step, nothing of size
-N x K is kept.
+The rows may be restricted to short lists of classes, see ``_lists``; all arrays of rows
+are then as wide as the lists. They are worked through in chunks; beyond the labels and
+their step, nothing of the size of the restricted problem is kept.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ._problem import Problem, dual_balance, relative_gap
+from ._lists import FIRST_SLACK, Entry, Restricted
+from ._problem import relative_gap
 
 _TO_THE_BOUNDARY = 0.995
 _TINY = 1e-300
@@ -56,15 +58,18 @@ class Chunk:
 
     Parameters
     ----------
-    values : Tensor of shape (n_rows, n_classes), float64
-        Predictions.
-    share : Tensor of shape (n_rows, 1)
-        Weights divided by the number of samples.
+    problem : Restricted
+    rows : slice
     point : Point
+        The part that belongs to these rows; its prices are those of all classes.
     """
 
-    def __init__(self, values: Tensor, share: Tensor, point: Point):
-        self.values, self.share, self.point = values, share, point
+    def __init__(self, problem: Restricted, rows: slice, point: Point):
+        self.columns = problem.columns(rows)
+        self.values = problem.values[rows].double()
+        self.share = problem.share[rows, None]
+        self.point = point._replace(prices=self.columns.gather(point.prices))
+        values, point = self.values, self.point
         self._predicted: tuple[Point, Tensor] | None = None
         self._free: tuple[Tensor, tuple[Tensor, Tensor]] | None = None
         self.slack = point.theta - torch.addcmul(point.prices, values, point.t)
@@ -81,14 +86,17 @@ class Chunk:
         """Subtract what eliminating these rows takes from the price matrix."""
         first = self.ratio * (self.share / self.total).sqrt()
         second = self.tilt * (self.share / self.pivot).sqrt()
-        matrix.addmm_(first.T, first, alpha=-1)
-        matrix.addmm_(second.T, second, alpha=-1)
+        self.columns.subtract_squares(matrix, first, second)
+
+    def mean(self, part: Tensor) -> Tensor:
+        """Weighted sum of the rows of a matrix, by class."""
+        return self.columns.scatter(self.share * part)
 
     def gap_terms(self) -> tuple[Tensor, Tensor, Tensor]:
         """Mean of the normalised labels, their loss, and the conjugate's value."""
         total = self.point.labels.sum(1, keepdim=True)
         share = self.share[:, 0]
-        mean = (self.share / total)[:, 0] @ self.point.labels
+        mean = self.mean(self.point.labels / total)
         loss = -torch.xlogy(share, (self.match / total)[:, 0]).sum()
         conjugate = share @ (self.point.theta - torch.log(self.point.t) - 1)[:, 0]
         return mean, loss, conjugate
@@ -141,18 +149,19 @@ class Chunk:
         return self.centre * t - sum_error / self.total, t
 
     def _fixed_mean(self, free: Tensor, errors: tuple[Tensor, Tensor]) -> Tensor:
-        theta, t = (self.share * part for part in self._rows(*errors))
-        own = self.share[:, 0] @ free
-        return own + t[:, 0] @ self.weighted - theta[:, 0] @ self.ratio
+        theta, t = self._rows(*errors)
+        own = torch.addcmul(free, t, self.weighted)
+        return self.mean(own.addcmul_(theta, self.ratio, value=-1))
 
     def _step(
         self, free: Tensor, errors: tuple[Tensor, Tensor], prices: Tensor
     ) -> tuple[Point, Tensor]:
+        own = self.columns.gather(prices)
         theta, t = self._rows(
-            errors[0] - (self.ratio @ prices)[:, None],
-            errors[1] - (self.weighted @ prices)[:, None],
+            errors[0] - (self.ratio * own).sum(1, keepdim=True),
+            errors[1] - (self.weighted * own).sum(1, keepdim=True),
         )
-        slack = theta - torch.addcmul(prices, self.values, t)
+        slack = theta - torch.addcmul(own, self.values, t)
         labels = torch.addcmul(free, self.ratio, slack, value=-1)
         return Point(labels, t, theta, prices), slack
 
@@ -181,14 +190,16 @@ class InteriorPath:
 
     Parameters
     ----------
-    problem : Problem
+    problem : Restricted
+    entry : Entry, default=None
+        Where to start.
     """
 
-    def __init__(self, problem: Problem):
+    def __init__(self, problem: Restricted, entry: Entry | None = None):
         self.problem = problem
-        self.pull = problem.fairness_weight * problem.prior
-        self.priced = problem.prior > 0
-        self.point = _start(problem)
+        self.pull = problem.pull
+        self.priced = problem.pull > 0
+        self.point = _start(problem) if entry is None else _near(problem, entry)
         self.step = Point(*(torch.zeros_like(part) for part in self.point))
         self.lengths = (0.0, 0.0)
         self._kept: dict[int, Chunk] = {}
@@ -200,11 +211,8 @@ class InteriorPath:
         """The linearised chunk, kept for this iteration while that costs little."""
         if rows.start in self._kept:
             return self._kept[rows.start]
-        problem = self.problem
-        share = problem.weights[rows, None] / problem.n_samples
-        values = problem.probabilities[rows].double()
-        chunk = Chunk(values, share, self.point.rows(rows))
-        if problem.n_samples * problem.n_classes <= _KEPT_ENTRIES:
+        chunk = Chunk(self.problem, rows, self.point.rows(rows))
+        if self.problem.values.numel() <= _KEPT_ENTRIES:
             self._kept[rows.start] = chunk
         return chunk
 
@@ -218,16 +226,16 @@ class InteriorPath:
         for rows in self._chunks():
             chunk = self._chunk(rows)
             chunk.add_curvature(matrix)
-            diagonal += chunk.share[:, 0] @ chunk.ratio
-            self.mean += chunk.share[:, 0] @ chunk.point.labels
+            diagonal += chunk.mean(chunk.ratio)
+            self.mean += chunk.mean(chunk.point.labels)
             self.missing += chunk.predicted_mean()
             for total, part in zip(
                 (normalised, loss, conjugate), chunk.gap_terms(), strict=True
             ):
                 total += part
-        self.matrix, self.diagonal = matrix, diagonal
+        self.matrix, self.diagonal = matrix + matrix.T, diagonal
         upper = loss + self.problem.balance(normalised)
-        lower = dual_balance(self.problem, self.point.prices) - conjugate
+        lower = self.problem.dual_balance(self.point.prices) - conjugate
         upper, lower = torch.stack([upper, lower]).tolist()
         return upper, lower
 
@@ -268,12 +276,12 @@ class InteriorPath:
             chunk = self._chunk(rows)
             step, slack = chunk.predict(predicted)
             sums += chunk.products(step, slack)
-            mean += chunk.share[:, 0] @ step.labels
+            mean += chunk.mean(step.labels)
             blocks = torch.maximum(blocks, chunk.blocks(step, slack))
         primal, dual = (_TO_THE_BOUNDARY / blocks).clamp(0.0, 1.0)
         after = sums[0] + primal * sums[1] + dual * sums[2] + primal * dual * sums[3]
         now, ratio = torch.stack([sums[0], after / sums[0]]).tolist()
-        now /= self.problem.n_classes
+        now /= self.problem.values.shape[1]
         level = now * min(1.0, max(1e-2, ratio)) ** 3
         return Goal(level, _LARGEST_BEND * now), mean
 
@@ -304,21 +312,37 @@ class InteriorPath:
             part.add_(step, alpha=length)
 
 
-def _start(problem: Problem) -> Point:
+def _start(problem: Restricted) -> Point:
     """A point with positive labels, slacks of one size, and matching prices."""
-    labels = problem.probabilities.double() + problem.prior
+    labels = problem.values.double() + problem.pull / problem.pull.sum()
     labels += 1e-6
     labels /= labels.sum(1, keepdim=True)
-    prices = problem.prices(problem.mean_labels(labels))
-    t = torch.empty_like(problem.weights)[:, None]
-    top, slack = torch.empty_like(t), torch.zeros_like(problem.prior[0])
+    prices = problem.pull / (problem.share @ labels).clamp_min(1e-30)
+    t = torch.empty_like(problem.share)[:, None]
+    top, slack = torch.empty_like(t), torch.zeros_like(prices[0])
     for rows in problem.chunks():
-        values = problem.probabilities[rows].double()
+        values = problem.values[rows].double()
         t[rows] = 1 / (values * labels[rows]).sum(1, keepdim=True)
         line = torch.addcmul(prices, values, t[rows])
         top[rows] = line.amax(1, keepdim=True)
         slack += (top[rows, 0] - torch.linalg.vecdot(labels[rows], line)).sum()
-    return Point(labels, t, top + (slack / problem.n_samples).clamp_min(1e-6), prices)
+    theta = top + (slack / len(labels)).clamp_min(1e-6)
+    return Point(labels, t, theta, prices)
+
+
+def _near(problem: Restricted, entry: Entry) -> Point:
+    """A point with labels that are inverse to the slacks at given multipliers."""
+    prices, t = entry.prices.clone(), entry.t[:, None].clone()
+    labels = torch.empty_like(problem.values, dtype=torch.float64)
+    theta = torch.empty_like(t)
+    for rows in problem.chunks():
+        own = problem.columns(rows).gather(prices)
+        values = problem.values[rows].double()
+        line = torch.addcmul(own, values, t[rows])
+        theta[rows] = line.amax(1, keepdim=True) + FIRST_SLACK
+        part = 1 / (theta[rows] - line)
+        labels[rows] = part / part.sum(1, keepdim=True)
+    return Point(labels, t, theta, prices)
 
 
 def _cholesky(matrix: Tensor, diagonal: Tensor) -> Tensor:
@@ -332,7 +356,11 @@ def _cholesky(matrix: Tensor, diagonal: Tensor) -> Tensor:
 
 
 def follow_path(
-    problem: Problem, *, tol: float, max_iter: int
+    problem: Restricted,
+    *,
+    tol: float,
+    max_iter: int,
+    entry: Entry | None = None,
 ) -> tuple[Point, float, int]:
     """Iterate until the certified gap is at most ``tol * max(1, abs(objective))``.
 
@@ -346,7 +374,12 @@ def follow_path(
         The best lower bound met.
     n_iter : int
     """
-    path, best_gap, best_bound, since = InteriorPath(problem), float("inf"), -1e300, 0
+    path, best_gap, best_bound, since = (
+        InteriorPath(problem, entry),
+        float("inf"),
+        -1e300,
+        0,
+    )
     for n_iter in range(max_iter + 1):
         upper, lower = path.linearise()
         gap = relative_gap(upper, lower)

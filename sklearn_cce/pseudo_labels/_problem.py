@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -50,11 +50,15 @@ class Problem:
 
     def chunks(self) -> Iterator[slice]:
         """Slices of rows whose temporaries stay small."""
-        device = self.probabilities.device.type
-        entries = _CHUNK_ENTRIES.get(device, _CHUNK_ENTRIES_ACCELERATOR)
-        rows = max(256, entries // self.n_classes)
-        for start in range(0, self.n_samples, rows):
-            yield slice(start, min(start + rows, self.n_samples))
+        return chunk_rows(self.probabilities)
+
+    def take(self, rows: slice) -> Problem:
+        """The problem of some of the rows."""
+        weights = self.weights[rows]
+        if not bool(weights.any()):
+            return self
+        weights = weights / weights.mean()
+        return replace(self, probabilities=self.probabilities[rows], weights=weights)
 
     def mean_labels(self, labels: Tensor) -> Tensor:
         """Weighted mean of the labels, float64, shape (n_classes,)."""
@@ -80,10 +84,18 @@ class Problem:
             total -= torch.xlogy(self.weights[rows], match).sum()
         return total / self.n_samples
 
-    def objective(self, labels: Tensor) -> float:
-        """The full objective at labels on the simplex, balance term included."""
-        balance = self.balance(self.mean_labels(labels))
-        return float(self.agreement(labels) + balance)
+    def objective(self, labels: Any) -> float:
+        """The full objective at labels on the simplex, balance term included.
+
+        ``labels`` is a matrix, or gives rows on demand when indexed with a slice.
+        """
+        mean, loss = torch.zeros_like(self.prior), self.weights.new_zeros(())
+        for rows in self.chunks():
+            part, weights = _normalised(labels[rows]), self.weights[rows]
+            mean += weights @ part
+            match = torch.linalg.vecdot(part, self.probabilities[rows].double())
+            loss -= torch.xlogy(weights, match).sum()
+        return float(loss / self.n_samples + self.balance(mean / self.n_samples))
 
     def lower_bound(self, prices: Tensor) -> float:
         """The dual function: at most the optimum, for any positive prices."""
@@ -92,6 +104,15 @@ class Problem:
             solution = solve_rows(self.probabilities[rows].to(prices.dtype), prices)
             value -= self.weights[rows] @ solution.value
         return float(value / self.n_samples + dual_balance(self, prices))
+
+
+def chunk_rows(matrix: Tensor) -> Iterator[slice]:
+    """Slices of the rows of a matrix whose temporaries stay small."""
+    n_rows, n_columns = matrix.shape
+    entries = _CHUNK_ENTRIES.get(matrix.device.type, _CHUNK_ENTRIES_ACCELERATOR)
+    rows = max(256, entries // n_columns)
+    for start in range(0, n_rows, rows):
+        yield slice(start, min(start + rows, n_rows))
 
 
 def _normalised(labels: Tensor) -> Tensor:

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from ._compact import Labels
+
 
 class Solution(NamedTuple):
     """What every method hands back to ``solve_pseudo_labels``."""
 
-    labels: Tensor
+    labels: Labels
     objective: float
     lower_bound: float
     n_iter: int

@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from ._compact import Labels
 from ._em import solve_em
 from ._exact import solve_exact
 from ._pgd import solve_pgd
@@ -106,26 +107,40 @@ def solve_pseudo_labels(
         steps = _DEFAULT_MAX_ITER[method] if max_iter is None else int(max_iter)
         start = _checked_init(init, problem)
         solution = METHODS[method](problem, max_iter=steps, tol=tol, init=start)
-    labels = _as_sparse(solution.labels, restore) if sparse_output else None
+    shape = _sparse if sparse_output else _dense
+    labels = shape(solution.labels, problem, restore)
     return _certified(solution, tol, restore, labels)
 
 
-def _as_sparse(labels: Tensor, restore: Any) -> Any:
+def _dense(labels: Labels, problem: Problem, restore: Any) -> Any:
+    """The labels as a matrix of the user's library."""
+    if isinstance(labels, Tensor):
+        return restore(labels)
+    whole = torch.empty_like(problem.probabilities)
+    for rows in problem.chunks():
+        whole[rows] = labels[rows]
+    return restore(whole)
+
+
+def _sparse(labels: Labels, problem: Problem, restore: Any) -> Any:
     """The non-zero labels, in the sparse format of the user's library."""
+    counts, columns, values = [], [], []
+    for rows in problem.chunks():
+        part = labels[rows]
+        used = part != 0
+        counts.append(used.sum(1))
+        columns.append(used.nonzero()[:, 1])
+        values.append(part[used])
+    ends = torch.cat([columns[0].new_zeros(1), torch.cat(counts).cumsum(0)])
+    entries, columns = restore(torch.cat(values)), torch.cat(columns)
+    shape = tuple(problem.probabilities.shape)
+    if not isinstance(entries, Tensor):
+        return csr_array((entries, columns.numpy(), ends.numpy()), shape=shape)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support")
-        csr = labels.to_sparse_csr()
-    values = restore(csr.values())
-    if isinstance(values, Tensor):
         return torch.sparse_csr_tensor(
-            csr.crow_indices(),
-            csr.col_indices(),
-            values,
-            size=csr.shape,
-            check_invariants=False,
+            ends, columns, entries, size=shape, check_invariants=False
         )
-    columns, rows = csr.col_indices().numpy(), csr.crow_indices().numpy()
-    return csr_array((values, columns, rows), shape=tuple(csr.shape))
 
 
 def _certified(
@@ -140,7 +155,7 @@ def _certified(
             stacklevel=3,
         )
     return PseudoLabelResult(
-        labels=restore(solution.labels) if labels is None else labels,
+        labels=labels,
         objective=solution.objective,
         lower_bound=solution.lower_bound,
         n_iter=solution.n_iter,
