@@ -78,7 +78,7 @@ class CollisionClusterer(
     pseudo_labels : {'em', 'exact', 'pgd'}, default='em'
         Method that solves for the pseudo-labels of a batch, see
         :func:`~sklearn_cce.pseudo_labels.update_pseudo_labels`.
-    max_epochs : int, default=200
+    max_epochs : int, default=500
         Maximum number of passes over the data.
     tol : float, default=1e-3
         Training ends when the loss, in nats, has not fallen by `tol` in `patience`
@@ -174,7 +174,7 @@ class CollisionClusterer(
         module: str | nn.Module | Callable[..., nn.Module] = "mlp",
         loss: str = "collision",
         pseudo_labels: str = "em",
-        max_epochs: int = 200,
+        max_epochs: int = 500,
         tol: float = 1e-3,
         patience: int = 20,
         batch_size: int = 1024,
