@@ -21,6 +21,12 @@ _DUST = (1e-2, 1e-3, 1e-5, 1e-8, 0.0)
 # Width of the lists, and the problems that are too narrow for lists to pay.
 _WIDTH, _NARROW = 8, 32
 _ROUNDS = 3
+# Rows are merged where at most this share of them is left.
+_MOST_LEFT = 0.7
+# A second round of lists is made where the first came within this of the tolerance.
+_CLOSE = 100.0
+# Rows per class of a sample that tells the prices; samples that are small enough.
+_SAMPLE_ROWS, _SAMPLE_SHARE = 20, 0.1
 # Share of the tolerance that the merged or listed problem may use up.
 _INNER = 0.3
 
@@ -67,7 +73,8 @@ class Attempts:
 
     def __init__(self, problem: Problem, tol: float, max_iter: int):
         self.problem, self.tol, self.left = problem, tol, max_iter
-        self.n_iter, self.best, self.prices = 0, None, None
+        self.n_iter, self.best, self.merged = 0, None, False
+        self.prices: Tensor | None = None
         self.dtype = problem.probabilities.dtype
 
     def _count(self, n_iter: int) -> None:
@@ -105,7 +112,8 @@ class Attempts:
     def climb(self) -> bool:
         """Newton's method on the prices from the best of the candidates."""
         states = []
-        for prices in _candidates(self.problem):
+        for prices in _candidates(self.problem, self.tol, self.left):
+            self.prices = prices
             states.append(dual_pass(self.problem, prices))
             if self._settle(states[-1]):
                 return True
@@ -116,12 +124,12 @@ class Attempts:
 
     def merge(self) -> bool:
         """Merge rows that are nearly one-hot, if they are many."""
-        for scale in (1.0, 0.03):
-            groups = merge_rows(
-                self.problem, tol=scale * self.tol, most=self.problem.n_samples // 2
-            )
+        most = int(_MOST_LEFT * self.problem.n_samples)
+        for scale in (1.0, 0.1):
+            groups = merge_rows(self.problem, tol=scale * self.tol, most=most)
             if groups is None or self.left < 1:
                 return False
+            self.merged = True
             point, _, n_iter = follow_path(
                 groups.merged, tol=_INNER * self.tol, max_iter=self.left
             )
@@ -136,15 +144,17 @@ class Attempts:
 
     def list_classes(self) -> bool:
         """Solve on short lists of classes, made anew at the prices that result."""
-        if self.problem.n_classes <= _NARROW:
+        if self.merged or self.problem.n_classes <= _NARROW:
             return False
-        prices = _sampled_prices(self.problem, self.left)
+        prices = self.prices if _is_large(self.problem) else None
+        if prices is None:
+            prices = _rough_prices(self.problem, self.left)
         for _ in range(_ROUNDS):
             if self.left < 1:
                 return False
-            short, entry = listed(self.problem, prices, _WIDTH)
+            short = listed(self.problem, prices, _WIDTH)
             point, _, n_iter = follow_path(
-                short, tol=_INNER * self.tol, max_iter=self.left, entry=entry
+                short, tol=_INNER * self.tol, max_iter=self.left
             )
             self._count(n_iter)
 
@@ -154,6 +164,9 @@ class Attempts:
             prices = point.prices
             if self._offer(point.labels, expand, prices):
                 return True
+            gap = relative_gap(self.best.objective, self.best.lower_bound)
+            if not gap <= _CLOSE * self.tol:
+                return False
         return False
 
     def follow_whole_path(self) -> bool:
@@ -165,10 +178,24 @@ class Attempts:
         return self._offer(point.labels, lambda y: y.to(self.dtype), point.prices)
 
 
-def _candidates(problem: Problem) -> Iterator[Tensor]:
-    """Prices of the predictions as labels; those of balance."""
-    yield problem.prices(problem.mean_labels(problem.probabilities))
-    yield torch.where(problem.prior > 0, problem.fairness_weight, 0.0).double()
+def _sample_size(problem: Problem) -> int:
+    return max(2000, _SAMPLE_ROWS * problem.n_classes)
+
+
+def _is_large(problem: Problem) -> bool:
+    """Whether a small sample tells the prices well."""
+    return _sample_size(problem) <= _SAMPLE_SHARE * problem.n_samples
+
+
+def _candidates(problem: Problem, tol: float, max_iter: int) -> Iterator[Tensor]:
+    """Prices of a sample, or else those of the predictions and those of balance."""
+    if _is_large(problem):
+        every = problem.n_samples // _sample_size(problem)
+        some = problem.take(slice(None, None, every))
+        yield solve_exact(some, max_iter=max_iter, tol=tol, init=None).prices
+    else:
+        yield problem.prices(problem.mean_labels(problem.probabilities))
+        yield torch.where(problem.prior > 0, problem.fairness_weight, 0.0).double()
 
 
 def _prices_of(problem: Problem, init: Tensor) -> Tensor:
@@ -176,7 +203,7 @@ def _prices_of(problem: Problem, init: Tensor) -> Tensor:
     return torch.where(problem.prior > 0, prices.clamp_min(1e-30), 0.0)
 
 
-def _sampled_prices(problem: Problem, max_iter: int) -> Tensor:
+def _rough_prices(problem: Problem, max_iter: int) -> Tensor:
     """Rough prices, from some of the rows."""
     n_rows = max(500, 3 * problem.n_classes)
     every = max(1, problem.n_samples // n_rows)

@@ -30,6 +30,9 @@ class Groups(NamedTuple):
 def merge_rows(problem: Problem, *, tol: float, most: int) -> Groups | None:
     """Merge rows at a cost of the order of ``tol``; None if over ``most`` are left."""
     index = _group_numbers(problem, tol)
+    single = problem.n_classes * len(_EDGES)
+    if int((index >= single).sum()) > most:
+        return None
     keys, index = torch.unique(index, return_inverse=True)
     if len(keys) > most:
         return None

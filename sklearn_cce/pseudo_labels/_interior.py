@@ -21,7 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ._lists import FIRST_SLACK, Entry, Restricted
+from ._lists import Restricted
 from ._problem import relative_gap
 
 _TO_THE_BOUNDARY = 0.995
@@ -191,15 +191,13 @@ class InteriorPath:
     Parameters
     ----------
     problem : Restricted
-    entry : Entry, default=None
-        Where to start.
     """
 
-    def __init__(self, problem: Restricted, entry: Entry | None = None):
+    def __init__(self, problem: Restricted):
         self.problem = problem
         self.pull = problem.pull
         self.priced = problem.pull > 0
-        self.point = _start(problem) if entry is None else _near(problem, entry)
+        self.point = _start(problem)
         self.step = Point(*(torch.zeros_like(part) for part in self.point))
         self.lengths = (0.0, 0.0)
         self._kept: dict[int, Chunk] = {}
@@ -314,34 +312,24 @@ class InteriorPath:
 
 def _start(problem: Restricted) -> Point:
     """A point with positive labels, slacks of one size, and matching prices."""
-    labels = problem.values.double() + problem.pull / problem.pull.sum()
-    labels += 1e-6
-    labels /= labels.sum(1, keepdim=True)
-    prices = problem.pull / (problem.share @ labels).clamp_min(1e-30)
+    labels = problem.values.to(torch.float64, copy=True)
+    prior = problem.pull / problem.pull.sum()
+    mean = torch.zeros_like(prior)
+    for rows in problem.chunks():
+        columns = problem.columns(rows)
+        part = labels[rows] + columns.gather(prior) + 1e-6
+        labels[rows] = part / part.sum(1, keepdim=True)
+        mean += columns.scatter(problem.share[rows, None] * labels[rows])
+    prices = problem.pull / mean.clamp_min(1e-30)
     t = torch.empty_like(problem.share)[:, None]
     top, slack = torch.empty_like(t), torch.zeros_like(prices[0])
     for rows in problem.chunks():
         values = problem.values[rows].double()
         t[rows] = 1 / (values * labels[rows]).sum(1, keepdim=True)
-        line = torch.addcmul(prices, values, t[rows])
+        line = torch.addcmul(problem.columns(rows).gather(prices), values, t[rows])
         top[rows] = line.amax(1, keepdim=True)
         slack += (top[rows, 0] - torch.linalg.vecdot(labels[rows], line)).sum()
     theta = top + (slack / len(labels)).clamp_min(1e-6)
-    return Point(labels, t, theta, prices)
-
-
-def _near(problem: Restricted, entry: Entry) -> Point:
-    """A point with labels that are inverse to the slacks at given multipliers."""
-    prices, t = entry.prices.clone(), entry.t[:, None].clone()
-    labels = torch.empty_like(problem.values, dtype=torch.float64)
-    theta = torch.empty_like(t)
-    for rows in problem.chunks():
-        own = problem.columns(rows).gather(prices)
-        values = problem.values[rows].double()
-        line = torch.addcmul(own, values, t[rows])
-        theta[rows] = line.amax(1, keepdim=True) + FIRST_SLACK
-        part = 1 / (theta[rows] - line)
-        labels[rows] = part / part.sum(1, keepdim=True)
     return Point(labels, t, theta, prices)
 
 
@@ -360,7 +348,6 @@ def follow_path(
     *,
     tol: float,
     max_iter: int,
-    entry: Entry | None = None,
 ) -> tuple[Point, float, int]:
     """Iterate until the certified gap is at most ``tol * max(1, abs(objective))``.
 
@@ -375,7 +362,7 @@ def follow_path(
     n_iter : int
     """
     path, best_gap, best_bound, since = (
-        InteriorPath(problem, entry),
+        InteriorPath(problem),
         float("inf"),
         -1e300,
         0,

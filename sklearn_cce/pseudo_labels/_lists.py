@@ -12,8 +12,6 @@ from torch import Tensor
 from ._problem import Problem, chunk_rows
 from ._rows import solve_rows
 
-# Slack of the best class of a row where the path is entered at given prices.
-FIRST_SLACK = 0.1
 # Rows that are looked at to see how far each class is from its share.
 _SAMPLE = 3000
 # Lists of rows with equal slacks should not be equal; the size of a random bonus.
@@ -110,13 +108,6 @@ class Restricted:
         return weight * (1 - torch.log(weight)) + torch.xlogy(self.pull, prices).sum()
 
 
-class Entry(NamedTuple):
-    """Multipliers to enter the path with: prices (n_classes,), and t (n_rows,)."""
-
-    prices: Tensor
-    t: Tensor
-
-
 def unrestricted(problem: Problem) -> Restricted:
     """Every class for every row."""
     return Restricted(
@@ -126,20 +117,19 @@ def unrestricted(problem: Problem) -> Restricted:
     )
 
 
-def listed(problem: Problem, prices: Tensor, width: int) -> tuple[Restricted, Entry]:
+def listed(problem: Problem, prices: Tensor, width: int) -> Restricted:
     """Lists of the classes that are best, or within reach of their share, at prices."""
     reach = _reach(problem, prices)
     generator = torch.Generator(prices.device).manual_seed(0)
-    lists, values, t = [], [], []
+    lists, values = [], []
     for rows in problem.chunks():
         part = problem.probabilities[rows].double()
-        t.append(solve_rows(part, prices).t)
-        lines = torch.addcmul(prices, part, t[-1][:, None])
+        lines = torch.addcmul(prices, part, solve_rows(part, prices).t[:, None])
         bonus = torch.empty_like(lines).uniform_(0, _BONUS, generator=generator)
         lists.append(_best_columns(lines, bonus + reach, width))
         values.append(part.gather(1, lists[-1]))
     short = {"values": torch.cat(values), "lists": torch.cat(lists)}
-    return replace(unrestricted(problem), **short), Entry(prices, torch.cat(t))
+    return replace(unrestricted(problem), **short)
 
 
 def _best_columns(lines: Tensor, bonus: Tensor, width: int) -> Tensor:
