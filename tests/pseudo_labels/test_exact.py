@@ -12,6 +12,10 @@ from scipy.optimize import linprog, minimize_scalar
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_cce.pseudo_labels import solve_pseudo_labels
+from sklearn_cce.pseudo_labels._groups import merge_rows
+from sklearn_cce.pseudo_labels._lists import listed
+from sklearn_cce.pseudo_labels._problem import build_problem
+from sklearn_cce.pseudo_labels._rows import solve_rows
 
 from .test_basics import hard_cases, plain_objective, softmax_rows
 
@@ -198,6 +202,53 @@ def test_sparse_labels_are_the_dense_ones():
         torch.tensor(s), fairness_weight=10.0, sparse_output=True
     )
     np.testing.assert_array_equal(tensor.labels.to_dense().numpy(), dense.labels)
+
+
+def nearly_one_hot(n_samples, n_classes, seed=0):
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(n_samples, n_classes))
+    logits[np.arange(n_samples), rng.integers(n_classes, size=n_samples)] += 12
+    s = np.exp(logits - logits.max(1, keepdims=True))
+    return s / s.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("fairness_weight", [1.0, 10.0, 100.0])
+@pytest.mark.parametrize("n_classes", [4, 40])
+def test_merged_rows_are_certified_on_the_whole_problem(fairness_weight, n_classes):
+    s = nearly_one_hot(400, n_classes)
+    problem = build_problem(torch.tensor(s), fairness_weight, None, None)
+    groups = merge_rows(problem, tol=1e-4, most=200)
+    assert len(groups.merged.values) <= 200
+    np.testing.assert_allclose(
+        groups.merged.share @ groups.merged.values, s.mean(0), rtol=1e-10
+    )
+    rough = solve_pseudo_labels(s, fairness_weight=fairness_weight, tol=1e-4)
+    fine = solve_pseudo_labels(s, fairness_weight=fairness_weight, tol=1e-7)
+    assert rough.converged and fine.converged
+    assert rough.lower_bound <= fine.objective <= rough.objective + 1e-7
+    expected = plain_objective(
+        rough.labels,
+        s,
+        fairness_weight,
+        np.full(n_classes, 1 / n_classes),
+        np.ones(400),
+    )
+    assert rough.objective == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("width", [2, 5])
+def test_lists_hold_the_best_class_once(width):
+    problem = build_problem(torch.tensor(softmax_rows(200, 40)), 10.0, None, None)
+    prices = torch.linspace(9, 11, 40, dtype=torch.float64)
+    short = listed(problem, prices, width)
+    assert all(len(set(row.tolist())) == width for row in short.lists)
+    torch.testing.assert_close(
+        short.values, problem.probabilities.gather(1, short.lists)
+    )
+    row = solve_rows(problem.probabilities, prices)
+    lines = prices + row.t[:, None] * problem.probabilities
+    best = lines.gather(1, short.lists).amax(1)
+    torch.testing.assert_close(best, lines.amax(1))
 
 
 def test_the_number_of_steps_hardly_depends_on_accuracy_or_weight():
