@@ -19,7 +19,7 @@ from skorch.callbacks import EarlyStopping
 from skorch.utils import noop
 from torch import nn
 
-from sklearn_cce._batches import Samples, Source, TensorSource
+from sklearn_cce._batches import BLOCK, Samples, Source, TensorSource
 from sklearn_cce._inputs import check_samples
 from sklearn_cce._net import CollisionNet, infer
 from sklearn_cce.modules import MODULES, Scaling, without_head
@@ -139,12 +139,19 @@ def check_outputs(module: nn.Module, X: torch.Tensor, n_outputs: int) -> None:
         )
 
 
+def spread_blocks(n: int) -> torch.Tensor:
+    """Return the indices of at most N_SCALING_SAMPLES samples, in blocks far apart."""
+    starts = torch.arange(0, n, max(BLOCK, -(-n * BLOCK // N_SCALING_SAMPLES)))
+    index = (starts[:, None] + torch.arange(BLOCK)).flatten()
+    return index[index < n]
+
+
 def fit_scaling(module: nn.Module, samples: Samples) -> None:
-    """Set the scaling layers of a module from evenly spaced samples."""
+    """Set the scaling layers of a module from blocks of the samples."""
     layers = [layer for layer in module.modules() if isinstance(layer, Scaling)]
     if not layers:
         return
-    some = torch.arange(0, len(samples), -(-len(samples) // N_SCALING_SAMPLES))
+    some = spread_blocks(len(samples))
     X, weight = samples.source[some], samples.weight
     for layer in layers:
         layer.fit(X, None if weight is None else weight[some])

@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-BLOCK, WINDOW = 256, 65_536
+BLOCK, WINDOW = 512, 65_536
 """Large data are read in blocks of samples, mixed within windows of many blocks."""
 
 RELEASE_BYTES = 2**27
-"""Pages of a memory-mapped file are given back after so many bytes were read."""
+"""Pages of a file are given back after so many bytes were read in one stretch."""
 
 Batch = TypeVar("Batch")
 Index = slice | Tensor
@@ -75,13 +75,17 @@ class ArraySource:
         return len(self.X)
 
     def __getitem__(self, index: Index) -> Tensor:
-        """Return the samples of an index on the host."""
+        """Return the samples of an index on the host.
+
+        Reading one sample of a file may map megabytes around it, which count as
+        resident memory, so scattered samples are followed by a release at once.
+        """
         check_length(self.X)
         rows = self.X[index if isinstance(index, slice) else index.numpy()]
         rows = torch.from_numpy(np.array(rows, np.float32))
         check_finite(rows, index)
         self.n_read += rows.nbytes
-        if self.n_read > RELEASE_BYTES:
+        if isinstance(index, Tensor) or self.n_read > RELEASE_BYTES:
             release(self.X)
             self.n_read = 0
         if self.device.type == "cuda":
@@ -255,8 +259,11 @@ def shuffled(n: int, generator: torch.Generator) -> Tensor:
         return torch.randperm(n, generator=generator)
     blocks = torch.randperm(-(-n // BLOCK), generator=generator)
     order = (blocks[:, None] * BLOCK + torch.arange(BLOCK)).flatten()
-    windows = order[order < n].split(WINDOW)
-    return torch.cat([w[torch.randperm(len(w), generator=generator)] for w in windows])
+    if n % BLOCK:
+        order = order[order < n]
+    for window in order.split(WINDOW):
+        window.copy_(window[torch.randperm(len(window), generator=generator)])
+    return order
 
 
 def ahead(make: Callable[[Any], Batch], items: Iterator[Any]) -> Iterator[Batch]:
