@@ -75,7 +75,7 @@ class CollisionClusterer(
         one logit per cluster. A module is copied before training.
     loss : {'collision', 'shannon', 'reverse'}, default='collision'
         What the network minimises with the pseudo-labels fixed.
-    pseudo_labels : {'em', 'exact', 'pgd'}, default='em'
+    pseudo_labels : {'em', 'exact'}, default='em'
         Method that solves for the pseudo-labels of a batch, see
         :func:`~sklearn_cce.pseudo_labels.update_pseudo_labels`.
     max_epochs : int, default=500
