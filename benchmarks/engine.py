@@ -186,7 +186,7 @@ def part_b(device: str, quick: bool) -> None:
         def bare(clusterer=clusterer, tensor=tensor):
             with torch.inference_mode():
                 parts = [
-                    clusterer.module_(part).softmax(1) for part in tensor.split(8_192)
+                    clusterer.module_(part).softmax(1) for part in tensor.split(2_048)
                 ]
                 return torch.cat(parts).cpu().numpy()
 
