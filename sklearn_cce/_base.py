@@ -159,7 +159,8 @@ def fit_scaling(module: nn.Module, samples: Samples) -> None:
 
 def centre(logits: torch.Tensor) -> torch.Tensor:
     """Subtract the mean of every row."""
-    return logits.float() - logits.float().mean(1, keepdim=True)
+    logits = logits.float()
+    return logits - logits.mean(1, keepdim=True)
 
 
 def flatten(features: torch.Tensor) -> torch.Tensor:

@@ -67,6 +67,7 @@ class ArraySource:
 
     def __init__(self, X: np.ndarray, device: torch.device) -> None:
         self.X = X
+        self.file = memory_map(X)
         self.device = device
         self.shape = X.shape
         self.n_read = 0
@@ -80,13 +81,15 @@ class ArraySource:
         Reading one sample of a file may map megabytes around it, which count as
         resident memory, so scattered samples are followed by a release at once.
         """
-        check_length(self.X)
+        if self.file is not None:
+            check_length(self.file)
         rows = self.X[index if isinstance(index, slice) else index.numpy()]
         rows = torch.from_numpy(np.array(rows, np.float32))
         check_finite(rows, index)
         self.n_read += rows.nbytes
-        if isinstance(index, Tensor) or self.n_read > RELEASE_BYTES:
-            release(self.X)
+        scattered = isinstance(index, Tensor)
+        if self.file is not None and (scattered or self.n_read > RELEASE_BYTES):
+            release(self.file)
             self.n_read = 0
         if self.device.type == "cuda":
             rows = rows.pin_memory()
@@ -184,7 +187,6 @@ def make_samples(
     """
     if len(source) <= batch_size:
         X = source[:]
-        check_finite(X)
         if weight is not None:
             X, weight = X[(weight > 0).to(X.device)], weight[weight > 0]
         X, index = torch.unique(X, dim=0, return_inverse=True)
@@ -235,10 +237,9 @@ def check_finite(X: Tensor, index: Index | None = None) -> None:
     )
 
 
-def check_length(X: np.ndarray) -> None:
+def check_length(file: np.memmap) -> None:
     """Raise a ValueError if the file behind an array has become too short for it."""
-    file = memory_map(X)
-    if file is None or file.filename is None:
+    if file.filename is None:
         return
     if os.path.getsize(file.filename) < file.offset + file.nbytes:
         raise ValueError(
@@ -246,10 +247,9 @@ def check_length(X: np.ndarray) -> None:
         )
 
 
-def release(X: np.ndarray) -> None:
+def release(file: np.memmap) -> None:
     """Give the pages of a memory-mapped file back to the system."""
-    file = memory_map(X)
-    if file is not None and file.mode in ("r", "c") and hasattr(mmap, "MADV_DONTNEED"):
+    if file.mode in ("r", "c") and hasattr(mmap, "MADV_DONTNEED"):
         file.base.madvise(mmap.MADV_DONTNEED)
 
 

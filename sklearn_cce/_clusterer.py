@@ -435,12 +435,9 @@ class CollisionClusterer(
         order = np.argsort(sizes == 0, kind="stable")
         if (order[1:] > order[:-1]).all():
             return
-        last = (
-            np.arange(len(order))
-            if self._cluster_order is None
-            else (self._cluster_order.numpy())
-        )
-        self._cluster_order = torch.from_numpy(last[order])
+        moved = torch.from_numpy(order)
+        last = self._cluster_order
+        self._cluster_order = moved if last is None else last[moved]
         self.labels_ = np.argsort(order)[self.labels_]
 
     def _probabilities(self, logits: torch.Tensor) -> torch.Tensor:

@@ -90,10 +90,11 @@ def check_array(
     training: bool,
 ) -> Source:
     """Validate what scikit-learn takes as an array."""
-    mapped = memory_map(X) is not None and X.dtype.kind in "fiub"
+    file = memory_map(X)
+    mapped = file is not None and X.dtype.kind in "fiub"
     dtype = None if mapped else np.float32
     if mapped:
-        check_length(X)
+        check_length(file)
     try:
         with config_context(assume_finite=mapped or not training):
             X = validate_data(estimator, X, dtype=dtype, allow_nd=True, reset=reset)
