@@ -7,9 +7,10 @@ samples alone, so every source gives the same training to the bit.
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -26,7 +27,9 @@ RELEASE_BYTES = 2**27
 """Pages of a file are given back after so many bytes were read in one stretch."""
 
 Batch = TypeVar("Batch")
+BatchInfo = tuple[Tensor, Tensor | None, Tensor | None]
 Index = slice | Tensor
+Walk = Callable[[Tensor, torch.Generator], Tensor]
 
 
 class TensorSource:
@@ -152,17 +155,31 @@ class Samples:
     weight : Tensor of shape (n_samples,) or None
         Their weights, on the device; those above 0 have mean 1. None where all are
         equal.
+    target : Tensor of shape (n_samples, n_outputs) or None
+        Distributions to learn, on the device; a row of NaN where none is known, None
+        where none is known for any sample.
+    walks : sequence of Walk
+        Views of a sample that are other samples.
+    transforms : sequence of callables
+        Views of a sample made from it: from a batch of samples, one of equal shape.
     """
 
     source: Source
     weight: Tensor | None = None
+    target: Tensor | None = None
+    walks: Sequence[Walk] = ()
+    transforms: Sequence[Callable[[Tensor], Tensor]] = ()
 
     def __len__(self) -> int:
         return len(self.source)
 
 
 def make_samples(
-    source: Source, weight: Tensor | None, device: torch.device, batch_size: int
+    source: Source,
+    weight: Tensor | None,
+    device: torch.device,
+    batch_size: int,
+    target: Tensor | None = None,
 ) -> Samples:
     """Bring samples and weights together.
 
@@ -179,21 +196,36 @@ def make_samples(
         Where the weights are needed.
     batch_size : int
         The most samples that a batch may have.
+    target : Tensor of shape (n_samples, n_outputs) or None
+        Distributions to learn, float32, on the host; samples are equal only if these
+        are too.
 
     Returns
     -------
     Samples
-        The samples to train on.
+        The samples to train on, without views.
     """
     if len(source) <= batch_size:
-        X = source[:]
-        if weight is not None:
-            X, weight = X[(weight > 0).to(X.device)], weight[weight > 0]
-        X, index = torch.unique(X, dim=0, return_inverse=True)
-        source, weight = TensorSource(X), torch.bincount(index.cpu(), weight).double()
+        source, weight, target = merge_equal(source[:], weight, target)
     if weight is not None:
         weight = (weight / weight[weight > 0].mean()).float().to(device)
-    return Samples(source, weight)
+    return Samples(source, weight, None if target is None else target.to(device))
+
+
+def merge_equal(
+    X: Tensor, weight: Tensor | None, target: Tensor | None
+) -> tuple[TensorSource, Tensor, Tensor | None]:
+    """Return the different samples in a fixed order, with the sums of their weights."""
+    rows = X.flatten(1)
+    if target is not None:
+        rows = torch.cat([rows, target.to(X.device)], 1)
+    if weight is not None:
+        rows, weight = rows[(weight > 0).to(X.device)], weight[weight > 0]
+    rows, index = torch.unique(rows, dim=0, return_inverse=True)
+    n_values = math.prod(X.shape[1:])
+    merged = TensorSource(rows[:, :n_values].reshape(-1, *X.shape[1:]).contiguous())
+    weight = torch.bincount(index.cpu(), weight).double()
+    return merged, weight, None if target is None else rows[:, n_values:].cpu()
 
 
 def as_tensor(X: np.ndarray, device: torch.device | str) -> Tensor:
@@ -291,37 +323,51 @@ class Batches:
     batch_size : int
         The most samples that a batch may have.
     seed : int
-        Seed of the private generator that draws the orders.
+        Seed of the private generators that draw the orders and the walks.
 
     Yields
     ------
-    X : Tensor of shape (n, ...)
-        The samples of the batch.
+    X : Tensor of shape (n_views * n, ...)
+        The samples of the batch, then their other views, view by view.
     y : tuple
-        Their indices and weights, of shape (n,); None for no weights.
+        Their indices and weights, of shape (n,), and targets, of shape
+        (n, n_outputs); None for no weights or targets.
     """
 
     def __init__(self, samples: Samples, batch_size: int, seed: int) -> None:
-        self.source, self.weight = samples.source, samples.weight
-        self.support = None if self.weight is None else self.weight.nonzero()[:, 0]
-        self.n_samples = len(self.source if self.support is None else self.support)
+        self.samples = samples
+        weight = samples.weight
+        self.support = None if weight is None else weight.nonzero()[:, 0]
+        self.n_samples = len(samples if self.support is None else self.support)
         self.n_batches = -(-self.n_samples // batch_size)
         self.generator = torch.Generator().manual_seed(seed)
+        self.walk_generator = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
         return self.n_batches
 
-    def __iter__(self) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor | None]]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, BatchInfo]]:
         order = shuffled(self.n_samples, self.generator)
         if self.support is not None:
             order = self.support.to(order.device)[order]
-        if not self.source.resident:
-            return ahead(self.batch, iter(order.tensor_split(self.n_batches)))
-        order = order.to(self.source.X.device)
-        return map(self.batch, order.tensor_split(self.n_batches))
+        indices = order.tensor_split(self.n_batches)
+        if self.samples.source.resident:
+            batches = map(self.read, indices)
+        else:
+            batches = ahead(self.read, iter(indices))
+        return map(self.finish, batches)
 
-    def batch(self, index: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
-        """Return one batch."""
-        X = self.source[index]
-        index = index.to(X.device)
-        return X, (index, None if self.weight is None else self.weight[index])
+    def read(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the indices of a batch, and its samples with those it walks to."""
+        steps = [walk(index, self.walk_generator) for walk in self.samples.walks]
+        source = self.samples.source
+        rows = torch.cat([index, *steps])
+        return index, source[rows.to(source.X.device) if source.resident else rows]
+
+    def finish(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, BatchInfo]:
+        """Add the views that are made from the samples, the weights and the targets."""
+        index, X = batch
+        made = [transform(X[: len(index)]) for transform in self.samples.transforms]
+        X, index = torch.cat([X, *made]) if made else X, index.to(X.device)
+        known = (self.samples.weight, self.samples.target)
+        return X, (index, *(None if rows is None else rows[index] for rows in known))

@@ -12,7 +12,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 from torch import Tensor
 
-from sklearn_cce._batches import Batches, Samples, Source, check_finite
+from sklearn_cce._batches import Batches, BatchInfo, Samples, Source, check_finite
 from sklearn_cce._progress import Progress
 from sklearn_cce.pseudo_labels import initial_prices, update_pseudo_labels
 
@@ -30,7 +30,8 @@ class CollisionNet(NeuralNet):
     """A skorch net that labels every batch itself and learns from those labels.
 
     Each batch is solved for soft pseudo-labels with the network fixed, and then makes
-    one gradient step with the pseudo-labels fixed.
+    one gradient step with the pseudo-labels fixed. Samples with a target are not
+    labelled, but count in the balance.
 
     Parameters
     ----------
@@ -112,18 +113,22 @@ class CollisionNet(NeuralNet):
     def get_loss(
         self,
         y_pred: Tensor,
-        y_true: tuple[Tensor, Tensor | None],
+        y_true: BatchInfo,
         X: Tensor | None = None,
         training: bool = False,
     ) -> Tensor:
         """Solve for the batch's pseudo-labels and return the loss against them.
 
+        Every view of a sample learns the label of its next view, so that the views
+        come to agree. Known targets take the place of pseudo-labels.
+
         Parameters
         ----------
-        y_pred : Tensor of shape (n, n_clusters)
-            Logits.
+        y_pred : Tensor of shape (n_views * n, n_outputs)
+            Logits, view by view.
         y_true : tuple
-            Sample indices of shape (n,), and weights of shape (n,) or None.
+            Sample indices of shape (n,); weights of shape (n,) or None; targets of
+            shape (n, n_outputs), with rows of NaN where unknown, or None.
         X : Tensor, optional
             Not used; there because skorch passes it.
         training : bool, default=False
@@ -134,20 +139,43 @@ class CollisionNet(NeuralNet):
         Tensor of shape ()
             The weighted mean loss.
         """
-        index, weight = y_true
+        index, weight, target = y_true
+        n, n_views = len(index), len(y_pred) // len(index)
+        if weight is not None:
+            weight = weight.repeat(n_views)
+        if target is not None:
+            target = target.repeat(n_views, 1)
         with torch.no_grad():
             probabilities = y_pred.float().softmax(1)
-            labels, self.prices_ = update_pseudo_labels(
-                probabilities,
-                self.prices_,
-                fairness_weight=self.fairness_weight,
-                prior=self.prior_,
-                sample_weight=weight,
-                method=self.pseudo_labels,
-            )
-            self._note(index, probabilities, weight)
+            labels = self._labels(probabilities, weight, target, n)
+            self._note(index, probabilities[:n], None if weight is None else weight[:n])
         losses = self.criterion_(y_pred, labels)
         return (losses if weight is None else losses * weight).mean()
+
+    def _labels(
+        self,
+        probabilities: Tensor,
+        weight: Tensor | None,
+        target: Tensor | None,
+        n: int,
+    ) -> Tensor:
+        """Return the targets, and the next view's pseudo-label where there is none."""
+        if target is not None and self.targets_known:
+            return target
+        known = None if target is None else target.isfinite().all(1, keepdim=True)
+        if known is not None:
+            target = target.nan_to_num()
+            probabilities = torch.where(known, target, probabilities)
+        labels, self.prices_ = update_pseudo_labels(
+            probabilities,
+            self.prices_,
+            fairness_weight=self.fairness_weight,
+            prior=self.prior_,
+            sample_weight=weight,
+            method=self.pseudo_labels,
+        )
+        labels = labels.roll(n, 0)
+        return labels if known is None else torch.where(known, target, labels)
 
     def _note(
         self, index: Tensor, probabilities: Tensor, weight: Tensor | None
@@ -186,6 +214,7 @@ class CollisionNet(NeuralNet):
         """Forget the clusters of earlier data, and compile if that is wanted."""
         if self.compile:
             self.module_.compile()
+        self.targets_known = X.target is not None and bool(X.target.isfinite().all())
         self.clusters_ = torch.full(
             (len(X),), -1, dtype=torch.int32, device=self.device
         )
@@ -200,7 +229,7 @@ class CollisionNet(NeuralNet):
         """Drop what only training needs."""
         self.module_.zero_grad(set_to_none=True)
         self.module_._compiled_call_impl = None
-        for name in ("clusters_", "marginals_", "n_changed_"):
+        for name in ("clusters_", "marginals_", "n_changed_", "targets_known"):
             vars(self).pop(name, None)
 
     def run_single_epoch(

@@ -40,13 +40,13 @@ def test_every_sample_once_in_nearly_equal_batches(n, batch_size, seed):
 
 def test_index_and_weight_belong_to_the_samples():
     weight = torch.linspace(0.5, 1.5, 50)
-    for X, (index, w) in make_batches(50, 16, weight=weight):
+    for X, (index, w, _) in make_batches(50, 16, weight=weight):
         assert torch.equal(X[:, 0], index.float())
         assert torch.equal(w, weight[index])
 
 
 def test_weights_are_none_where_there_are_none():
-    assert all(weight is None for _, (_, weight) in make_batches(50, 16))
+    assert all(weight is None for _, (_, weight, _) in make_batches(50, 16))
 
 
 def test_the_seed_determines_the_order():
@@ -86,7 +86,7 @@ def test_sources_give_the_same_batches():
             Batches(Samples(other), 16, seed=1),
             strict=True,
         )
-        for (one, (i, _)), (two, (j, _)) in pairs:
+        for (one, (i, *_)), (two, (j, *_)) in pairs:
             assert torch.equal(one, two)
             assert torch.equal(i, j)
 
@@ -97,6 +97,32 @@ def test_equal_samples_are_merged_where_one_batch_holds_all():
     samples = make_samples(X, weight, torch.device("cpu"), batch_size=5)
     assert samples.source.X.flatten().tolist() == [1, 2, 3]
     assert samples.weight.tolist() == pytest.approx([1.5, 0.75, 0.75])
+
+
+def test_equal_samples_with_different_targets_are_not_merged():
+    X = TensorSource(torch.tensor([[1.0], [1.0], [2.0], [1.0]]))
+    target = torch.eye(2)[[0, 1, 0, 0]]
+    samples = make_samples(X, None, torch.device("cpu"), 5, target)
+    assert samples.source.X.flatten().tolist() == [1, 1, 2]
+    assert samples.target.tolist() == [[0, 1], [1, 0], [1, 0]]
+    assert samples.weight.tolist() == pytest.approx([0.75, 1.5, 0.75])
+
+
+def test_views_follow_the_samples_of_a_batch():
+    X = TensorSource(torch.arange(20.0)[:, None])
+    target = torch.eye(20)
+    samples = Samples(
+        X,
+        target=target,
+        walks=[lambda index, generator: (index + 1) % 20],
+        transforms=[torch.neg],
+    )
+    for rows, (index, _, known) in Batches(samples, 6, seed=0):
+        own, neighbor, negative = rows[:, 0].view(3, -1)
+        assert torch.equal(own, index.float())
+        assert torch.equal(neighbor, (own + 1) % 20)
+        assert torch.equal(negative, -own)
+        assert torch.equal(known, target[index])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -157,3 +157,30 @@ def test_a_loss_that_is_not_finite_names_epoch_and_remedy(samples):
     net.module_.head.weight.data.fill_(torch.nan)
     with pytest.raises(FloatingPointError, match=r"epoch 1.*smaller lr"):
         net.partial_fit(samples)
+
+
+def test_known_targets_are_learnt_as_they_are(logits):
+    target = torch.rand(40, K).softmax(1)
+    net = make_net()
+    net.partial_fit(Samples(TensorSource(logits), target=target))
+    index = (net.criterion_.target[:, None] == target).all(2).int().argmax(1)
+    assert torch.equal(net.criterion_.target, target[index])
+    assert sorted(index.tolist()) == list(range(40))
+
+
+def test_samples_without_a_target_are_pseudo_labelled(logits):
+    target = torch.eye(K)[logits.argmax(1)]
+    target[10:] = torch.nan
+    net = make_net()
+    net.partial_fit(Samples(TensorSource(logits), target=target))
+    learnt = net.criterion_.target
+    assert learnt.isfinite().all()
+    assert (learnt.amax(1) < 1).sum() == 30
+
+
+def test_every_view_learns_the_label_of_the_next(logits):
+    samples = Samples(TensorSource(logits), transforms=[torch.neg])
+    net = make_net(fairness_weight=1e-6)
+    net.partial_fit(samples)
+    one, two = net.criterion_.logits.argmax(1).split(40)
+    assert torch.equal(net.criterion_.target.argmax(1), torch.cat([two, one]))
