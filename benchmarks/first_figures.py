@@ -27,37 +27,13 @@ import numpy as np
 import torch
 from sklearn.base import ClusterMixin
 from sklearn.cluster import KMeans
-from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import normalized_mutual_info_score
 
+from benchmarks.data import NAMES, SHIPPED, add_data_dir, load
 from sklearn_cce import CollisionClusterer
 from sklearn_cce.metrics import clustering_accuracy
 
-Data = tuple[np.ndarray, np.ndarray]
-
-
-def load_mnist(folder: Path) -> Data:
-    """Return all images of MNIST as a table of values from 0 to 1."""
-    with np.load(folder / "mnist.npz") as file:
-        X = np.concatenate([file["X_train"], file["X_test"]])
-        y = np.concatenate([file["y_train"], file["y_test"]])
-    X = X.reshape(len(X), -1).astype(np.float32)
-    X /= 255
-    return X, y
-
-
-def load_stackoverflow(folder: Path) -> Data:
-    """Return the embeddings of StackOverflow's titles."""
-    with np.load(folder / "stackoverflow_minilm.npz") as file:
-        return file["X"].astype(np.float32), file["y"]
-
-
-DATA: dict[str, Callable[[Path], Data]] = {
-    "mnist": load_mnist,
-    "stackoverflow": load_stackoverflow,
-    "digits": lambda folder: load_digits(return_X_y=True),
-}
 METHODS: dict[str, Callable[[int, int], ClusterMixin]] = {
     "linear": lambda k, seed: CollisionClusterer(k, module="linear", random_state=seed),
     "mlp": lambda k, seed: CollisionClusterer(k, module="mlp", random_state=seed),
@@ -75,9 +51,11 @@ def peak_mib() -> float:
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
-def measure(name: str, folder: Path, n_samples: int | None, method: str, seed: int):
+def measure(
+    name: str, folder: Path | None, n_samples: int | None, method: str, seed: int
+) -> dict:
     """Fit one method once and return a row of the table."""
-    X, y = DATA[name](folder)
+    X, y = load(name, folder)
     if n_samples is not None and n_samples < len(X):
         chosen = np.random.default_rng(0).choice(len(X), n_samples, replace=False)
         X, y = X[chosen], y[chosen]
@@ -113,7 +91,9 @@ def measure(name: str, folder: Path, n_samples: int | None, method: str, seed: i
 def measure_apart(args: argparse.Namespace, *task: str) -> dict:
     """Return what a process of its own measures."""
     command = [sys.executable, "-m", "benchmarks.first_figures", "--one", *task]
-    command += ["--data-dir", str(args.data_dir), "--threads", str(args.threads)]
+    command += ["--threads", str(args.threads)]
+    if args.data_dir is not None:
+        command += ["--data-dir", str(args.data_dir)]
     if args.n_samples is not None:
         command += ["--n-samples", str(args.n_samples)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -140,10 +120,9 @@ def summary(rows: list[dict]) -> str:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    folder = os.environ.get("SKLEARN_CCE_DATA")
-    parser.add_argument("--data-dir", type=Path, default=folder)
+    add_data_dir(parser)
     parser.add_argument(
-        "--data", nargs="+", choices=DATA, default=["mnist", "stackoverflow"]
+        "--data", nargs="+", choices=NAMES, default=["mnist", "stackoverflow"]
     )
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
@@ -153,10 +132,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=default)
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.data_dir is None:
-        if set(args.data) != {"digits"} and args.one is None:
-            parser.error("give --data-dir or set SKLEARN_CCE_DATA, or --data digits")
-        args.data_dir = Path(".")
+    if args.data_dir is None and not set(args.data) <= set(SHIPPED) and not args.one:
+        parser.error("give --data-dir or set SKLEARN_CCE_DATA, or --data digits")
     return args
 
 

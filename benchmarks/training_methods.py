@@ -10,35 +10,22 @@ parameters on digits, and on StackOverflow and the MNIST test part where they ar
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
+from benchmarks.data import add_data_dir, available, load
 from sklearn_cce import CollisionClusterer
 from sklearn_cce.losses import collision_cross_entropy
 from sklearn_cce.metrics import clustering_accuracy
 from sklearn_cce.modules import MLP
 from sklearn_cce.pseudo_labels import UPDATES, initial_prices, update_pseudo_labels
 
-
-def load(data_dir: str | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    data = {"digits": load_digits(return_X_y=True)}
-    folder = Path(data_dir or os.environ.get("SKLEARN_CCE_DATA", "."))
-    if (folder / "stackoverflow_minilm.npz").is_file():
-        with np.load(folder / "stackoverflow_minilm.npz") as file:
-            data["StackOverflow"] = file["X"].astype(np.float32), file["y"]
-    if (folder / "mnist.npz").is_file():
-        with np.load(folder / "mnist.npz") as file:
-            pixels = file["X_test"].reshape(10_000, -1).astype(np.float32)
-            data["MNIST test"] = pixels, file["y_test"]
-    return data
+DATA = {"digits", "stackoverflow", "mnist_test"}
 
 
 def step_times(method: str, n_clusters: int, repeats: int) -> tuple[float, float]:
@@ -71,7 +58,7 @@ def step_times(method: str, n_clusters: int, repeats: int) -> tuple[float, float
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data-dir")
+    add_data_dir(parser)
     parser.add_argument("--seeds", type=int, default=5)
     args = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -85,7 +72,8 @@ def main() -> None:
                 f"{labelling / (whole - labelling):.2f}",
                 flush=True,
             )
-    for name, (X, y) in load(args.data_dir).items():
+    for name in sorted(DATA & set(available(args.data_dir))):
+        X, y = load(name, args.data_dir)
         n_clusters = len(np.unique(y))
         for method in UPDATES:
             accuracies, seconds = [], []

@@ -1,0 +1,136 @@
+"""Tables and pictures of what `benchmarks.clustering` measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.clustering_methods import METHODS, REFERENCE
+from benchmarks.data import NAMES
+
+LARGE = 10_000
+MEASURES = {
+    "accuracy": "accuracy",
+    "nmi": "NMI",
+    "ari": "ARI",
+    "smallest_recall": "recall of the smallest class",
+    "ece": "expected calibration error",
+    "cpu_seconds": "CPU seconds",
+}
+
+
+def ordered(table: pd.DataFrame) -> pd.DataFrame:
+    """Put data sets, and methods if they are the columns, in their usual order."""
+    table = table.reindex([name for name in NAMES if name in table.index])
+    columns = [name for name in METHODS if name in table.columns]
+    return table[columns] if columns else table
+
+
+def means(rows: pd.DataFrame, column: str, by: str) -> pd.DataFrame:
+    """Mean over the seeds: data sets down, methods across."""
+    return ordered(rows.pivot_table(column, "data", by, "mean", dropna=False))
+
+
+def spreads(rows: pd.DataFrame, column: str, by: list[str]) -> pd.Series:
+    """Return ``mean ± standard deviation`` over the seeds as text."""
+
+    def spread(part: pd.DataFrame) -> str:
+        if (part["status"] != "ok").any():
+            return part["status"][part["status"] != "ok"].iloc[0].split(":")[0]
+        values = part[column]
+        if values.isna().all():
+            return "-"
+        digits = 1 if column == "cpu_seconds" else 3
+        return f"{values.mean():.{digits}f} ± {values.std(ddof=0):.{digits}f}"
+
+    return rows.groupby(by).apply(spread, include_groups=False)
+
+
+def mean_ranks(rows: pd.DataFrame, column: str) -> pd.Series:
+    """Rank of a method by its mean, averaged over data sets; no result is last."""
+    table = means(rows, column, "method")
+    tried = rows.pivot_table("seed", "data", "method", "count").reindex_like(table) > 0
+    ranks = table.fillna(-np.inf).where(tried).rank(axis=1, ascending=False)
+    return ranks.mean()
+
+
+def against_reference(rows: pd.DataFrame) -> pd.DataFrame:
+    """Ranks of the methods, and how they stand to the reference method."""
+    accuracy = means(rows, "accuracy", "method")
+    seconds = means(rows, "cpu_seconds", "method")
+    points = 100 * accuracy.sub(accuracy[REFERENCE], axis=0)
+    times = seconds.div(seconds[REFERENCE], axis=0)
+    n_samples = rows.groupby("data")["n_samples"].first()
+    large = times[n_samples.reindex(times.index) >= LARGE]
+    kept = [name for name in points if points[name].notna().any()]
+    summary = pd.DataFrame(
+        {
+            "rank of accuracy": mean_ranks(rows, "accuracy").round(2),
+            "rank of NMI": mean_ranks(rows, "nmi").round(2),
+            "data sets": accuracy.notna().sum(),
+            "worst difference in points": points.min().round(1),
+            "on": points[kept].idxmin(),
+            "median time": times.median().round(1),
+            f"most, n >= {LARGE:,}": large.max().round(1),
+        }
+    )
+    return summary.sort_values("rank of accuracy")
+
+
+def draw(rows: pd.DataFrame, path: Path) -> None:
+    """Draw the accuracies, one line of points for each data set."""
+    from matplotlib.figure import Figure
+
+    table = means(rows, "accuracy", "method")
+    std = rows.pivot_table("accuracy", "data", "method", "std").reindex_like(table)
+    figure = Figure(figsize=(8, 1.5 + 0.5 * len(table)), layout="constrained")
+    axes = figure.subplots()
+    heights = np.arange(len(table))[::-1]
+    for number, method in enumerate(table):
+        shift = 0.3 - 0.6 * number / max(1, table.shape[1] - 1)
+        axes.errorbar(
+            table[method],
+            heights + shift,
+            xerr=std[method].fillna(0),
+            fmt="s" if number == 0 else "o",
+            markersize=7 if number == 0 else 4,
+            color=f"C{number % 10}",
+            label=method,
+        )
+    axes.set_yticks(heights, table.index)
+    axes.set_xlabel("clustering accuracy, mean and standard deviation over seeds")
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.savefig(path, dpi=120)
+
+
+def show(title: str, table: pd.DataFrame | pd.Series) -> None:
+    print(f"\n{title}\n{table.to_string(na_rep='-')}")
+
+
+def report_methods(path: Path) -> None:
+    """Print the tables of the comparison of methods, and draw its picture."""
+    rows = pd.read_csv(path)
+    for column, title in MEASURES.items():
+        table = ordered(spreads(rows, column, ["data", "method"]).unstack("method"))
+        show(f"{title}, mean ± std over seeds", table.T)
+    if REFERENCE in set(rows["method"]):
+        show(f"All data sets, against {REFERENCE}", against_reference(rows))
+        balanced = rows[~rows["data"].str.contains("_lt")]
+        show("Without the long-tailed ones", against_reference(balanced))
+    draw(rows, path.with_suffix(".png"))
+    print(f"\n{path} holds every fit, {path.with_suffix('.png')} is the picture")
+
+
+def report_parameter(path: Path, by: str) -> None:
+    """Print accuracy and NMI over fairness weights, for each of the methods."""
+    rows = pd.read_csv(path)
+    rows["fairness_weight"] = rows["fairness_weight"].fillna("none")
+    keys = [by, "fairness_weight"] + (["n_steps"] if "n_steps" in rows else [])
+    for column in ("accuracy", "nmi"):
+        table = spreads(rows, column, ["data", *keys]).unstack("data")
+        names = [name for name in NAMES if name in table.columns]
+        show(f"{MEASURES[column]}, mean ± std over seeds", table[names])
+    print(f"\n{path} holds every fit")
