@@ -8,9 +8,10 @@ one network (see `benchmarks.self_labelling`); with ``--weights`` to run
 
 Every fit is added to a CSV file in ``benchmarks/results`` as soon as it is measured,
 and what is there already is not measured again (unless ``--again``), so that a long
-table may be made in pieces: choose ``--datasets``, ``--methods`` and ``--seeds``. Each
-fit of the first and the last comparison has a process of its own, which is ended after
-``--limit`` seconds of CPU time; the row then says so, and further seeds are not tried.
+table may be made in pieces: choose ``--datasets``, ``--methods`` and ``--seeds``. In
+the first and the last comparison the fits of one method on one data set have a process
+of their own, which is ended when a fit takes more than ``--limit`` seconds of CPU time;
+the row then says so, and further seeds are not tried.
 At the end the tables of all rows measured so far are printed, and accuracies drawn.
 CPU time, rather than the clock, is compared, as it depends less on what else runs.
 """
@@ -18,18 +19,22 @@ CPU time, rather than the clock, is compared, as it depends less on what else ru
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.base import ClusterMixin
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from benchmarks.clustering_methods import METHODS, OURS, SEEDLESS, missing
@@ -82,38 +87,72 @@ def timed(fit: Callable[[], np.ndarray]) -> tuple[np.ndarray, dict]:
     return result, dict(zip(TIMES, times, strict=True))
 
 
-def fit_one(args: argparse.Namespace) -> None:
-    """Fit one method once, in this process, and print the row as JSON."""
-    name, method, seed, *weight = args.one
+def fit_here(args: argparse.Namespace) -> None:
+    """Fit one method with every seed, in this process; print a line of JSON for each.
+
+    Whatever the methods print themselves goes to the standard error.
+    """
+    name, method, *weight = args.one
     torch.set_num_threads(args.threads)
     warnings.simplefilter("ignore")
     X, y = load(name, args.data_dir)
-    clusterer = METHODS[method](len(np.unique(y)), int(seed))
-    if weight:
-        clusterer.set_params(fairness_weight=float(weight[0]))
-    signal.setitimer(signal.ITIMER_PROF, args.limit)  # SIGPROF ends the process
+    for seed in args.seeds:
+        clusterer = METHODS[method](len(np.unique(y)), seed)
+        if weight:
+            clusterer.set_params(fairness_weight=float(weight[0]))
+        with contextlib.redirect_stdout(sys.stderr):
+            row = fit_one(clusterer, X, y, args.limit)
+        print(json.dumps(row, default=float), flush=True)
+
+
+def fit_one(
+    clusterer: ClusterMixin, X: np.ndarray, y: np.ndarray, limit: float
+) -> dict:
+    """Return scores and times of one fit; SIGPROF ends the process at the limit."""
+    signal.setitimer(signal.ITIMER_PROF, limit)
     labels, times = timed(lambda: clusterer.fit_predict(X))
     signal.setitimer(signal.ITIMER_PROF, 0)
     proba = getattr(clusterer, "predict_proba", None)
     row = scores(y, labels, proba(X) if proba is not None else None)
-    print(json.dumps({**row, **times, "status": "ok"}, default=float))
+    return {**row, **times, "status": "ok"}
 
 
-def fit_apart(args: argparse.Namespace, *task: object) -> dict:
-    """Return what a process of its own measures, or how it ended."""
-    command = [sys.executable, "-m", "benchmarks.clustering", "--one", *map(str, task)]
-    command += ["--threads", str(args.threads), "--limit", str(args.limit)]
+def command_for(
+    args: argparse.Namespace, task: tuple[object, ...], seeds: list[int]
+) -> list[str]:
+    """Return the command that fits one method with these seeds."""
+    options = {"--one": task, "--seeds": seeds}
+    options |= {"--threads": [args.threads], "--limit": [args.limit]}
     if args.data_dir is not None:
-        command += ["--data-dir", str(args.data_dir)]
-    threads = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"]
-    environment = os.environ | dict.fromkeys(threads, str(args.threads))
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if done.returncode == 0:
-        return json.loads(done.stdout.splitlines()[-1])
-    if done.returncode == -signal.SIGPROF:
-        return {"status": f"over {args.limit:g} s"}
-    last = (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1]
-    return {"status": f"failed: {last[:80]}"}
+        options["--data-dir"] = [args.data_dir]
+    command = [sys.executable, "-m", "benchmarks.clustering"]
+    for option, values in options.items():
+        command += [option, *map(str, values)]
+    return command
+
+
+def fit_apart(
+    args: argparse.Namespace, task: tuple[object, ...], seeds: list[int]
+) -> Iterator[dict]:
+    """Yield a row for each seed from a process of their own; the last says its end."""
+    variables = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"]
+    with (
+        tempfile.TemporaryFile("w+") as errors,
+        subprocess.Popen(
+            command_for(args, task, seeds),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=os.environ | dict.fromkeys(variables, str(args.threads)),
+        ) as process,
+    ):
+        yield from map(json.loads, process.stdout)
+        if process.wait() == -signal.SIGPROF:
+            yield {"status": f"over {args.limit:g} s"}
+        elif process.returncode != 0:
+            errors.seek(0)
+            last = (errors.read().strip().splitlines() or ["no message"])[-1]
+            yield {"status": f"failed: {last[:80]}"}
 
 
 def sizes(name: str, folder: Path | None) -> dict:
@@ -125,29 +164,29 @@ def shown(row: dict) -> str:
     """Return one line about a fit."""
     if row["status"] != "ok":
         return row["status"]
-    return (
-        f"accuracy {row['accuracy']:.3f}, NMI {row['nmi']:.3f}, {row['seconds']:.1f} s"
-    )
+    figures = f"accuracy {row['accuracy']:.3f}, NMI {row['nmi']:.3f}"
+    return f"{figures}, {row['cpu_seconds']:.1f} s of CPU time"
 
 
 def measure_seeds(
     args: argparse.Namespace,
     records: Records,
     common: dict,
-    measure: Callable[[int], dict],
+    measure: Callable[[list[int]], Iterator[dict]],
     seeds: list[int],
 ) -> None:
-    """Add a row for every seed that is not there, until one does not end well."""
-    for seed in seeds:
-        if not args.again and records.find(**common, seed=seed):
-            continue
-        if any(row["status"] != "ok" for row in records.find(**common)):
-            if not args.again:
-                return
-        row = {**common, "seed": seed, **measure(seed)}
-        records.add({**row, **sizes(row["data"], args.data_dir)})
-        values = [str(value) for value in [*common.values(), seed]]
-        print(*values, shown(row), sep=", ", flush=True)
+    """Add a row for every seed that is not there, unless an earlier one failed."""
+    if not args.again:
+        there = records.find(**common)
+        if any(row["status"] != "ok" for row in there):
+            return
+        seeds = [s for s in seeds if str(s) not in {row["seed"] for row in there}]
+    if not seeds:
+        return
+    facts = sizes(common["data"], args.data_dir)
+    for seed, row in zip(seeds, measure(seeds), strict=False):
+        records.add({**common, "seed": seed, **row, **facts})
+        print(*common.values(), seed, shown(row), sep=", ", flush=True)
 
 
 def compare_methods(args: argparse.Namespace) -> None:
@@ -160,19 +199,16 @@ def compare_methods(args: argparse.Namespace) -> None:
             if missing(method):
                 print(f"{method} needs {' and '.join(missing(method))}: left out")
                 continue
-            measure_seeds(
-                args,
-                records,
-                {"data": name, "method": method},
-                lambda seed, task=(name, method): fit_apart(args, *task, seed),
-                args.seeds[:1] if method in SEEDLESS else args.seeds,
-            )
+            common = {"data": name, "method": method}
+            fit = partial(fit_apart, args, (name, method))
+            seeds = args.seeds[:1] if method in SEEDLESS else args.seeds
+            measure_seeds(args, records, common, fit, seeds)
     report_methods(records.path)
 
 
 def compare_losses(args: argparse.Namespace) -> None:
     """Train one network with every loss, weight and seed."""
-    key = ["data", "loss", "fairness_weight", "seed", "n_steps"]
+    key = ["data", "loss", "fairness_weight", "n_steps", "seed"]
     columns = [*key, "status", *SIZES, *SCORES, *TIMES]
     records = Records(args.results / "clustering_losses.csv", columns, key)
     torch.set_num_threads(args.threads)
@@ -182,29 +218,23 @@ def compare_losses(args: argparse.Namespace) -> None:
         setting = Setting(*load(name, args.data_dir))
         for weight in args.fairness_weights or [1, 10, 100]:
             for loss in args.methods or LOSSES:
-                shown_weight = "" if loss in WEIGHTLESS else f"{weight:g}"
-                measure_seeds(
-                    args,
-                    records,
-                    {"data": name, "loss": loss, "fairness_weight": shown_weight}
-                    | {"n_steps": n_steps},
-                    lambda seed, task=(setting, loss, weight): train_one(
-                        *task, seed, n_steps
-                    ),
-                    args.seeds,
-                )
+                value = "" if loss in WEIGHTLESS else f"{weight:g}"
+                values = (name, loss, value, n_steps)
+                common = dict(zip(key, values, strict=False))
+                fit = partial(train_all, setting, loss, weight, n_steps)
+                measure_seeds(args, records, common, fit, args.seeds)
     report_parameter(records.path, "loss")
 
 
-def train_one(
-    setting: Setting, loss: str, weight: float, seed: int, n_steps: int
-) -> dict:
-    """Return a row about one training of the comparison of losses."""
-    probabilities, times = timed(
-        lambda: train(setting, loss, weight, seed=seed, n_steps=n_steps)
-    )
-    row = scores(setting.y, probabilities.argmax(1), probabilities)
-    return {**row, **times, "status": "ok"}
+def train_all(
+    setting: Setting, loss: str, weight: float, n_steps: int, seeds: list[int]
+) -> Iterator[dict]:
+    """Yield a row about the training with each seed."""
+    for seed in seeds:
+        run = partial(train, setting, loss, weight, seed=seed, n_steps=n_steps)
+        probabilities, times = timed(run)
+        row = scores(setting.y, probabilities.argmax(1), probabilities)
+        yield {**row, **times, "status": "ok"}
 
 
 def compare_weights(args: argparse.Namespace) -> None:
@@ -214,15 +244,9 @@ def compare_weights(args: argparse.Namespace) -> None:
     records = Records(args.results / "clustering_weights.csv", columns, key)
     for name in args.datasets or available(args.data_dir):
         for weight in args.fairness_weights or [0.1, 1, 10, 100, 1000]:
-            measure_seeds(
-                args,
-                records,
-                {"data": name, "method": OURS, "fairness_weight": f"{weight:g}"},
-                lambda seed, name=name, weight=weight: fit_apart(
-                    args, name, OURS, seed, weight
-                ),
-                args.seeds,
-            )
+            common = dict(zip(key, (name, OURS, f"{weight:g}"), strict=False))
+            fit = partial(fit_apart, args, (name, OURS, weight))
+            measure_seeds(args, records, common, fit, args.seeds)
     report_parameter(records.path, "method")
 
 
@@ -233,7 +257,7 @@ def parse() -> argparse.Namespace:
     add("--losses", action="store_const", const="losses", dest="part")
     add("--weights", action="store_const", const="weights", dest="part")
     add("--quick", action="store_true", help="small data, few methods, two seeds")
-    add("--seeds", nargs="*", type=int)
+    add("--seeds", nargs="*", type=int, help="without numbers: print the tables only")
     add("--datasets", nargs="+", choices=NAMES)
     add("--methods", nargs="+", choices=[*METHODS, *LOSSES], metavar="NAME")
     add("--fairness-weights", nargs="+", type=float, metavar="WEIGHT")
@@ -243,12 +267,14 @@ def parse() -> argparse.Namespace:
     add("--results", type=Path, default=Path("benchmarks/results"))
     add("--one", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    allowed = LOSSES if args.part == "losses" else METHODS
+    allowed = {"losses": LOSSES, "weights": [OURS]}.get(args.part, METHODS)
     if unknown := set(args.methods or []) - set(allowed):
         parser.error(f"--methods takes {', '.join(allowed)} here; got {unknown}")
+    if absent := set(args.datasets or []) - set(available(args.data_dir)):
+        parser.error(f"--data-dir does not have what {absent} needs")
     if args.quick:
         args.datasets = args.datasets or (["digits"] if args.part else QUICK)
-        if args.part != "losses":
+        if args.part is None:
             args.methods = args.methods or QUICK_METHODS
     if args.seeds is None:
         args.seeds = [0, 1] if args.quick else [0, 1, 2, 3, 4]
@@ -261,7 +287,7 @@ PARTS = {None: compare_methods, "losses": compare_losses, "weights": compare_wei
 def main() -> None:
     args = parse()
     if args.one is not None:
-        return fit_one(args)
+        return fit_here(args)
     PARTS[args.part](args)
 
 
