@@ -120,44 +120,44 @@ def from_labels(
     y: np.ndarray, classes: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return classes and targets of class labels."""
-    absent = is_absent(y)
-    marked = ~absent
-    marked[marked] = y[marked] == UNLABELLED
-    if marked.any() and not means_class(y, absent | marked, classes):
-        absent = absent | marked
-    labels = check_labels(y[~absent])
+    labelled = is_labelled(y, classes)
+    labels = check_labels(y[labelled])
     found, codes = np.unique(labels, return_inverse=True)
     if classes is None:
         classes = found
         if len(classes) < 2:
             raise ValueError(
-                "y must have at least 2 classes; all labelled samples are of class "
-                f"{classes[0]!r}."
+                "y must have at least 2 classes; got 1 class, "
+                f"{classes.tolist()[0]!r}."
             )
     elif not np.isin(found, classes).all():
         unknown = found[~np.isin(found, classes)].tolist()
         raise ValueError(f"y must hold labels from classes only; it has {unknown}.")
     targets = np.full((len(y), len(classes)), np.nan, np.float32)
-    targets[~absent] = np.eye(len(classes), dtype=np.float32)[
+    targets[labelled] = np.eye(len(classes), dtype=np.float32)[
         np.searchsorted(classes, found)[codes]
     ]
     return classes, targets
 
 
-def is_absent(y: np.ndarray) -> np.ndarray:
+def is_labelled(y: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
+    """Return where labels name a class."""
+    labelled = ~is_missing(y)
+    marked = labelled.copy()
+    marked[marked] = y[marked] == UNLABELLED
+    if classes is None:
+        others = set(y[labelled & ~marked].tolist())
+        is_class = len(others) == 1
+    else:
+        is_class = UNLABELLED in classes.tolist()
+    return labelled if is_class else labelled & ~marked
+
+
+def is_missing(y: np.ndarray) -> np.ndarray:
     """Return where an array of objects has None or NaN."""
     if y.dtype.kind != "O":
         return np.zeros(len(y), bool)
-    return np.array([v is None or is_scalar_nan(v) or is_pandas_na(v) for v in y])
-
-
-def means_class(
-    y: np.ndarray, without_label: np.ndarray, classes: np.ndarray | None
-) -> bool:
-    """Return whether -1 is a class: among `classes`, or one of two labels."""
-    if classes is not None:
-        return UNLABELLED in classes.tolist()
-    return len(set(y[~without_label].tolist())) == 1
+    return np.array([v is None or is_scalar_nan(v) or is_pandas_na(v) for v in y], bool)
 
 
 def check_labels(labels: np.ndarray) -> np.ndarray:
@@ -266,8 +266,7 @@ def class_weights(
     if class_weight is None:
         return None
     if class_weight == "balanced":
-        n_known = np.count_nonzero(masses)
-        means = masses.sum() / n_known
+        means = masses.sum() / max(np.count_nonzero(masses), 1)
         return np.divide(means, masses, np.zeros_like(masses), where=masses > 0)
     weights = compute_class_weight(class_weight, classes=classes, y=classes)
     if not (np.isfinite(weights).all() and (weights >= 0).all()):

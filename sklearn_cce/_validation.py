@@ -1,0 +1,116 @@
+"""Early stopping: the accuracy on samples that are kept out of the training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from skorch import NeuralNet
+from skorch.callbacks import EarlyStopping
+from skorch.utils import noop
+
+from sklearn_cce._batches import Source
+from sklearn_cce._net import infer
+
+
+def hits(classes: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return the probability of each chosen class under its target.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_samples,), int64
+        Index of the class that was chosen for each sample.
+    targets : ndarray of shape (n_samples, n_classes)
+        Distributions.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+        1 or 0 for certain targets: right or wrong.
+    """
+    return targets[np.arange(len(classes)), classes]
+
+
+def held_out(
+    targets: np.ndarray,
+    weight: np.ndarray | None,
+    fraction: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Draw the samples for validation from all classes alike.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (n_samples, n_classes)
+        Distributions; only samples without NaN and with a weight are drawn.
+    weight : ndarray of shape (n_samples,) or None
+        Weights of the samples.
+    fraction : float
+        Share of the labelled samples, between 0 and 1.
+    rng : Generator
+        Source of the randomness.
+
+    Returns
+    -------
+    ndarray of int64
+        Indices of the samples, at least one and not all that are labelled.
+
+    Raises
+    ------
+    ValueError
+        If less than two samples are labelled.
+    """
+    usable = ~np.isnan(targets[:, 0])
+    if weight is not None:
+        usable &= weight > 0
+    labelled = rng.permutation(np.flatnonzero(usable))
+    if len(labelled) < 2:
+        raise ValueError("early_stopping needs at least 2 labelled samples.")
+    by_class = labelled[np.argsort(targets[labelled].argmax(1), kind="stable")]
+    n_held_out = int(np.clip(round(fraction * len(labelled)), 1, len(labelled) - 1))
+    places = (np.arange(n_held_out) + rng.random()) * len(labelled) / n_held_out
+    return np.sort(by_class[places.astype(int)])
+
+
+class Validation(EarlyStopping):
+    """Note the accuracy on held-out samples, stop in time, and return to the best.
+
+    Parameters
+    ----------
+    source : Source
+        The samples.
+    targets : ndarray of shape (n_samples, n_classes)
+        Their targets.
+    weight : ndarray of shape (n_samples,) or None
+        Their weights.
+    patience : int
+        Training ends after so many epochs without a new best.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        targets: np.ndarray,
+        weight: np.ndarray | None,
+        patience: int,
+    ) -> None:
+        super().__init__(
+            monitor="valid_accuracy",
+            lower_is_better=False,
+            threshold=0.0,
+            threshold_mode="abs",
+            patience=patience,
+            sink=noop,
+            load_best=True,
+        )
+        self.source = source
+        self.targets = targets
+        self.weight = weight
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Record the accuracy, and raise KeyboardInterrupt to end the training."""
+        classes = infer(net.module_.eval(), self.source, lambda z: z.argmax(1))
+        right = hits(classes, self.targets)
+        accuracy = float(np.average(right, weights=self.weight))
+        net.history.record("valid_accuracy", accuracy)
+        super().on_epoch_end(net, **kwargs)
