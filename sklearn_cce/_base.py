@@ -15,17 +15,15 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
-from skorch.callbacks import EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.utils import noop
 from torch import nn
 
-from sklearn_cce._batches import BLOCK, Samples, Source, TensorSource
+from sklearn_cce._annealing import CosineAnnealing
+from sklearn_cce._batches import Samples, Source, TensorSource, spread_blocks
 from sklearn_cce._inputs import check_samples
 from sklearn_cce._net import CollisionNet, infer
 from sklearn_cce.modules import MODULES, Scaling, without_head
-
-N_SCALING_SAMPLES = 16_384
-"""The scale of the input is estimated on no more samples than this."""
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": functools.partial(torch.optim.Adam, fused=True),
@@ -78,15 +76,15 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def make_module(
-    module: str | nn.Module | Callable[..., nn.Module],
+    module: nn.Module | Callable[..., nn.Module],
     in_shape: int | Sequence[int],
     n_outputs: int,
 ) -> nn.Module:
-    """Make the network that a parameter means; a given network is copied."""
+    """Make a network; a given network is copied."""
     if isinstance(module, nn.Module):
         made = copy.deepcopy(module)
     else:
-        made = call_factory(MODULES.get(module, module), in_shape, n_outputs)
+        made = call_factory(module, in_shape, n_outputs)
     if next(made.parameters(), None) is None:
         raise ValueError(f"module must have parameters to train; {module!r} has none.")
     return made
@@ -139,13 +137,6 @@ def check_outputs(module: nn.Module, X: torch.Tensor, n_outputs: int) -> None:
         )
 
 
-def spread_blocks(n: int) -> torch.Tensor:
-    """Return the indices of at most N_SCALING_SAMPLES samples, in blocks far apart."""
-    starts = torch.arange(0, n, max(BLOCK, -(-n * BLOCK // N_SCALING_SAMPLES)))
-    index = (starts[:, None] + torch.arange(BLOCK)).flatten()
-    return index[index < n]
-
-
 def fit_scaling(module: nn.Module, samples: Samples) -> None:
     """Set the scaling layers of a module from blocks of the samples."""
     layers = [layer for layer in module.modules() if isinstance(layer, Scaling)]
@@ -183,9 +174,11 @@ def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
 class BaseCollisionEstimator(BaseEstimator):
     """Base of the estimators that own a ``CollisionNet``."""
 
+    _modules: dict[str, Callable[..., nn.Module]] = MODULES
+
     _parameter_constraints: dict = {
         "module": [StrOptions(set(MODULES)), callable],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "tol": [Interval(Real, 0, None, closed="left")],
         "patience": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -222,9 +215,18 @@ class BaseCollisionEstimator(BaseEstimator):
         return resolve_device(self.device)
 
     def _train(
-        self, net: CollisionNet, samples: Samples, epochs: int, seed: int
+        self,
+        net: CollisionNet,
+        samples: Samples,
+        epochs: int,
+        seed: int,
+        anneal: bool = True,
     ) -> bool:
-        """Train a net, and return whether it converged."""
+        """Train a net, and return whether the loss stopped falling.
+
+        Annealed training begins with a fresh optimizer, whose learning rate falls to 0
+        along a cosine; a scheduler among the callbacks takes its place.
+        """
         stop = EarlyStopping(
             monitor="train_loss",
             threshold=self.tol,
@@ -232,9 +234,15 @@ class BaseCollisionEstimator(BaseEstimator):
             patience=self.patience,
             sink=noop,
         )
-        net.callbacks_.append(("convergence", stop))
-        n_before = len(net.history)
-        net.max_epochs, net.iterator_train__seed = epochs, seed + n_before
+        extra: list[tuple[str, Callback]] = [("convergence", stop)]
+        if anneal:
+            net.initialize_optimizer()
+            n_steps = epochs * len(net.get_iterator(samples, training=True))
+            extra.append(("annealing", CosineAnnealing(n_steps)))
+        scheduled = any(isinstance(c, LRScheduler) for _, c in net.callbacks_)
+        own = net.callbacks_
+        net.callbacks_ = own + extra[: 1 if scheduled else None]
+        net.max_epochs, net.iterator_train__seed = epochs, seed + len(net.history)
         try:
             net.partial_fit(samples)
         except torch.OutOfMemoryError as error:
@@ -243,28 +251,29 @@ class BaseCollisionEstimator(BaseEstimator):
                 "module, or pass X as a NumPy array instead of a tensor on the device."
             ) from error
         finally:
-            net.callbacks_.pop()
+            net.callbacks_ = own
         if net.interrupted_ and self.on_interrupt == "raise":
             raise KeyboardInterrupt
-        self.n_iter_ = len(net.history) - n_before
         return stop.misses_ >= self.patience
 
     def _make_net(
-        self, samples: Samples, n_outputs: int, device: torch.device, **params: Any
+        self, samples: Samples, n_outputs: int, **params: Any
     ) -> CollisionNet:
         """Return a new net, ready to be trained."""
         check_callbacks(self.callbacks)
         shape = samples.source.shape[1:]
         in_shape = shape[0] if len(shape) == 1 else shape
+        named = isinstance(self.module, str)
+        module = self._modules[self.module] if named else self.module
         net = CollisionNet(
-            functools.partial(make_module, self.module, in_shape, n_outputs),
+            functools.partial(make_module, module, in_shape, n_outputs),
             batch_size=self.batch_size,
             optimizer=OPTIMIZERS.get(self.optimizer, self.optimizer),
             optimizer__weight_decay=self.weight_decay,
             lr=self.lr,
             iterator_train__seed=0,
             callbacks=copy.deepcopy(self.callbacks),
-            device=str(device),
+            device=str(samples.source.device),
             verbose=self.verbose,
             compile=self.compile,
             mixed_precision=self.mixed_precision,

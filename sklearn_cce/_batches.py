@@ -23,6 +23,9 @@ from torch.utils.data import Dataset
 BLOCK, WINDOW = 512, 65_536
 """Large data are read in blocks of samples, mixed within windows of many blocks."""
 
+N_SCALING_SAMPLES = 16_384
+"""The scale of the input is estimated on no more samples than this."""
+
 RELEASE_BYTES = 2**27
 """Pages of a file are given back after so many bytes were read in one stretch."""
 
@@ -46,6 +49,7 @@ class TensorSource:
     def __init__(self, X: Tensor) -> None:
         self.X = X
         self.shape = tuple(X.shape)
+        self.device = X.device
 
     def __len__(self) -> int:
         return len(self.X)
@@ -177,7 +181,6 @@ class Samples:
 def make_samples(
     source: Source,
     weight: Tensor | None,
-    device: torch.device,
     batch_size: int,
     target: Tensor | None = None,
 ) -> Samples:
@@ -192,8 +195,6 @@ def make_samples(
         The samples.
     weight : Tensor of shape (n_samples,) or None
         Their weights, float64, on the host.
-    device : torch.device
-        Where the weights are needed.
     batch_size : int
         The most samples that a batch may have.
     target : Tensor of shape (n_samples, n_outputs) or None
@@ -208,8 +209,8 @@ def make_samples(
     if len(source) <= batch_size:
         source, weight, target = merge_equal(source[:], weight, target)
     if weight is not None:
-        weight = (weight / weight[weight > 0].mean()).float().to(device)
-    return Samples(source, weight, None if target is None else target.to(device))
+        weight = (weight / weight[weight > 0].mean()).float().to(source.device)
+    return Samples(source, weight, None if target is None else target.to(source.device))
 
 
 def merge_equal(
@@ -283,6 +284,13 @@ def release(file: np.memmap) -> None:
     """Give the pages of a memory-mapped file back to the system."""
     if file.mode in ("r", "c") and hasattr(mmap, "MADV_DONTNEED"):
         file.base.madvise(mmap.MADV_DONTNEED)
+
+
+def spread_blocks(n: int) -> Tensor:
+    """Return the indices of at most N_SCALING_SAMPLES samples, in blocks far apart."""
+    starts = torch.arange(0, n, max(BLOCK, -(-n * BLOCK // N_SCALING_SAMPLES)))
+    index = (starts[:, None] + torch.arange(BLOCK)).flatten()
+    return index[index < n]
 
 
 def shuffled(n: int, generator: torch.Generator) -> Tensor:

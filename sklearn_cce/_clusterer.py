@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import (
@@ -28,22 +31,48 @@ from sklearn_cce._base import (
     draw_seed,
     seeded,
 )
-from sklearn_cce._batches import make_samples
+from sklearn_cce._batches import Samples, Source, make_samples
+from sklearn_cce._geometry import (
+    N_COMPONENTS,
+    Geometry,
+    has_given_graph,
+    rows_for_graph,
+    take,
+)
 from sklearn_cce._inputs import check_samples, check_weight
-from sklearn_cce._net import infer
+from sklearn_cce._net import CollisionNet, infer
+from sklearn_cce.initial_labels import estimated_prior, initial_labels
 from sklearn_cce.losses import (
     CollisionCrossEntropyLoss,
     ReverseCrossEntropyLoss,
     ShannonCrossEntropyLoss,
 )
 from sklearn_cce.model_selection import silhouette_scorer
+from sklearn_cce.modules import MODULES
 from sklearn_cce.pseudo_labels import UPDATES
+from sklearn_cce.views import Neighbors, View, make_views
+
+N_SPECTRAL = 12
+"""Number of spectral clusterings whose mean the network learns first."""
+
+LEAST_EPOCHS, LEAST_STEPS, FROM_SCRATCH = 10, 400, 5
+"""Least passes and gradient steps of a fit, and how many times that without a start."""
+
+RESTART = 1_000_003
+"""Distance of the seeds of two networks."""
 
 LOSSES: dict[str, type[nn.Module]] = {
     "collision": CollisionCrossEntropyLoss,
     "shannon": ShannonCrossEntropyLoss,
     "reverse": ReverseCrossEntropyLoss,
 }
+
+
+def default_epochs(samples: Samples, net: CollisionNet, has_start: bool) -> int:
+    """Return the number of passes over the data that a fit takes by default."""
+    n_batches = len(net.get_iterator(samples, training=True))
+    epochs = max(LEAST_EPOCHS, -(-LEAST_STEPS // n_batches))
+    return epochs if has_start else FROM_SCRATCH * epochs
 
 
 class CollisionClusterer(
@@ -61,38 +90,62 @@ class CollisionClusterer(
     ----------
     n_clusters : int, default=8
         Number of clusters, K.
-    fairness_weight : float, default=100.0
+    fairness_weight : float, default=1.0
         Weight lambda of the balance of the clusters against the agreement with the
         network, > 0. The larger, the closer the sizes of the clusters come to
         `cluster_prior`.
     cluster_prior : array-like of shape (n_clusters,), default=None
         Shares of the samples that the clusters should have; non-negative, sum 1.
-        None means equal shares.
+        None means equal shares, unless the start shows clearly unequal ones.
+    init : {'spectral', 'random'} or array-like, default='spectral'
+        What the network learns first. 'spectral': soft labels, the mean of several
+        spectral clusterings and one by k-means, ranked by the information that
+        neighbours' labels hold about each other. 'random': nothing. An array of shape
+        (n_samples,) with clusters, or (n_samples, n_clusters) with soft labels: those.
+    n_init : int or 'auto', default='auto'
+        Number of spectral clusterings, or of networks trained from random starts, of
+        which the one with the smallest loss is kept. 'auto' means 12 spectral
+        clusterings, or one network.
+    views : str, Neighbors, callable, sparse matrix, list of these or None, \
+            default='auto'
+        What else a sample may look like; all views of a sample learn each other's
+        pseudo-labels. 'neighbors': one of its 10 nearest neighbours. A
+        :class:`~sklearn_cce.views.Neighbors` says more about them, a sparse matrix of
+        shape (n_samples, n_samples) gives the links. 'noise': the sample with some
+        noise. A callable maps a batch, a tensor, to another such batch; see
+        :mod:`sklearn_cce.views` for images. A list means as many further views. None:
+        the sample alone. 'auto': neighbours, and for images a random affine
+        transformation as well. Of more than 100,000 samples a random subset of 50,000
+        is used to train where neighbours have to be found.
     module : {'mlp', 'linear', 'vgg4'}, torch.nn.Module or callable, default='mlp'
-        The network. A callable, such as a class of modules, is called with
-        ``(in_shape, n_clusters)``, where ``in_shape`` is the number of features, or
-        the shape of a sample with more than one axis, and must return a module with
-        one logit per cluster. A module is copied before training.
+        The network; 'mlp' and 'linear' work on the 100 leading principal components
+        where there are more features. A callable, such as a class of modules, is
+        called with ``(in_shape, n_clusters)``, where ``in_shape`` is the number of
+        features, or the shape of a sample with more than one axis, and must return a
+        module with one logit per cluster. A module is copied before training.
     loss : {'collision', 'shannon', 'reverse'}, default='collision'
         What the network minimises with the pseudo-labels fixed.
     pseudo_labels : {'em', 'exact'}, default='em'
         Method that solves for the pseudo-labels of a batch, see
         :func:`~sklearn_cce.pseudo_labels.update_pseudo_labels`.
-    max_epochs : int, default=500
-        Maximum number of passes over the data.
+    max_epochs : int, default=None
+        Maximum number of passes over the data; the first half for the start, where
+        there is one. The learning rate falls to 0 along a cosine in either part. None
+        means 10 passes and at least 400 gradient steps, five times as many with a
+        random start.
     tol : float, default=1e-3
-        Training ends when the loss, in nats, has not fallen by `tol` in `patience`
-        epochs.
+        Training ends early when the loss, in nats, has not fallen by `tol` in
+        `patience` epochs.
     patience : int, default=20
         See `tol`.
-    batch_size : int, default=1024
+    batch_size : int, default=512
         Number of samples in a gradient step. The batches of an epoch have nearly
         equal sizes, none larger than this.
     optimizer : {'adamw', 'adam', 'sgd'} or callable, default='adamw'
         A name, or a class of :class:`torch.optim.Optimizer`.
     lr : float, default=3e-3
-        Learning rate.
-    weight_decay : float, default=1e-4
+        Learning rate at the beginning.
+    weight_decay : float, default=0.0
         Weight decay of the optimizer.
     compile : bool, default=False
         Whether to compile the network with :func:`torch.compile` for training.
@@ -156,11 +209,19 @@ class CollisionClusterer(
     (4, 3)
     """
 
+    _modules = MODULES | {
+        name: functools.partial(MODULES[name], n_components=N_COMPONENTS)
+        for name in ("linear", "mlp")
+    }
+
     _parameter_constraints: dict = {
         **BaseCollisionEstimator._parameter_constraints,
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
         "fairness_weight": [Interval(Real, 0, None, closed="neither")],
         "cluster_prior": ["array-like", None],
+        "init": [StrOptions({"spectral", "random"}), "array-like"],
+        "n_init": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "views": [str, Neighbors, callable, "sparse matrix", list, tuple, None],
         "loss": [StrOptions(set(LOSSES))],
         "pseudo_labels": [StrOptions(set(UPDATES))],
     }
@@ -169,18 +230,21 @@ class CollisionClusterer(
         self,
         n_clusters: int = 8,
         *,
-        fairness_weight: float = 100.0,
+        fairness_weight: float = 1.0,
         cluster_prior: ArrayLike | None = None,
+        init: str | ArrayLike = "spectral",
+        n_init: int | str = "auto",
+        views: str | View | sp.spmatrix | Sequence | None = "auto",
         module: str | nn.Module | Callable[..., nn.Module] = "mlp",
         loss: str = "collision",
         pseudo_labels: str = "em",
-        max_epochs: int = 500,
+        max_epochs: int | None = None,
         tol: float = 1e-3,
         patience: int = 20,
-        batch_size: int = 1024,
+        batch_size: int = 512,
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
         lr: float = 3e-3,
-        weight_decay: float = 1e-4,
+        weight_decay: float = 0.0,
         compile: bool = False,
         mixed_precision: bool = False,
         device: str | torch.device = "auto",
@@ -193,6 +257,9 @@ class CollisionClusterer(
         self.n_clusters = n_clusters
         self.fairness_weight = fairness_weight
         self.cluster_prior = cluster_prior
+        self.init = init
+        self.n_init = n_init
+        self.views = views
         self.module = module
         self.loss = loss
         self.pseudo_labels = pseudo_labels
@@ -242,9 +309,8 @@ class CollisionClusterer(
         """
         goes_on = self.warm_start and hasattr(self, "net_")
         with all_or_nothing(self):
-            converged = self._fit(X, sample_weight, self.max_epochs, goes_on)
-            if not self.warm_start:
-                self.net_.optimizer_.state.clear()
+            converged = self._fit(X, sample_weight, goes_on)
+            self.net_.optimizer_.state.clear()
             self._order_clusters(sample_weight)
         self._warn(converged)
         return self
@@ -282,7 +348,7 @@ class CollisionClusterer(
             If the loss becomes non-finite; the estimator is then left as it was.
         """
         with all_or_nothing(self):
-            self._fit(X, sample_weight, epochs=1, goes_on=hasattr(self, "net_"))
+            self._fit(X, sample_weight, hasattr(self, "net_"), one_pass=True)
         return self
 
     def predict(self, X: ArrayLike) -> np.ndarray:
@@ -362,9 +428,9 @@ class CollisionClusterer(
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _check_prior(self) -> np.ndarray:
+    def _check_prior(self) -> np.ndarray | None:
         if self.cluster_prior is None:
-            return np.full(self.n_clusters, 1 / self.n_clusters)
+            return None
         accepted = (
             f"cluster_prior must be {self.n_clusters} non-negative numbers that sum "
             f"to 1, one per cluster; got {self.cluster_prior!r}."
@@ -381,8 +447,29 @@ class CollisionClusterer(
             raise ValueError(accepted)
         return prior
 
+    def _check_init(self, n_samples: int) -> torch.Tensor | None:
+        """Return the labels to begin with as distributions, where they are given."""
+        if isinstance(self.init, str):
+            return None
+        K = self.n_clusters
+        labels = np.asarray(self.init)
+        if labels.shape == (n_samples,) and np.isin(labels, np.arange(K)).all():
+            return torch.eye(K)[torch.from_numpy(labels.astype(np.int64))]
+        soft = labels.shape == (n_samples, K) and labels.dtype.kind in "fiub"
+        if soft and np.all(labels >= 0) and np.allclose(labels.sum(1), 1, atol=1e-4):
+            return torch.from_numpy(labels.astype(np.float32))
+        raise ValueError(
+            "init must be 'spectral', 'random', an array of shape (n_samples,) with "
+            f"clusters from 0 to {K - 1}, or one of shape (n_samples, n_clusters) with "
+            f"rows that sum to 1, here ({n_samples}, {K}); got shape {labels.shape}."
+        )
+
     def _fit(
-        self, X: Any, sample_weight: ArrayLike | None, epochs: int, goes_on: bool
+        self,
+        X: Any,
+        sample_weight: ArrayLike | None,
+        goes_on: bool,
+        one_pass: bool = False,
     ) -> bool:
         """Train a new net, or a copy of the last, and return whether it converged."""
         prior = self._check_prior()
@@ -395,26 +482,127 @@ class CollisionClusterer(
         if goes_on:
             self._check_goes_on(source.shape[1:])
         weight = check_weight(sample_weight, source)
-        samples = make_samples(source, weight, device, self.batch_size)
+        given = self._check_init(len(source)) if not goes_on else None
+        views = make_views(self.views, len(source.shape) - 1)
         seed = draw_seed(self.random_state)
         with seeded(seed, device):
+            geometry = self._geometry(source, weight, given, views, seed)
             if goes_on:
                 net = self._copy_net(fairness_weight=self.fairness_weight)
+                usual = default_epochs(geometry.samples, net, has_start=True) // 2
+                epochs = self.max_epochs or usual
+                converged = self._self_label(net, geometry, epochs, one_pass, seed)
             else:
-                net = self._make_net(
-                    samples,
-                    self.n_clusters,
-                    device,
-                    criterion=LOSSES[self.loss],
-                    fairness_weight=self.fairness_weight,
-                    prior=prior,
-                    pseudo_labels=self.pseudo_labels,
+                start, shares = self._start(geometry, seed)
+                net, converged = self._best_net(
+                    geometry, start, shares if prior is None else prior, one_pass, seed
                 )
                 self._cluster_order = None
-            converged = self._train(net, samples, epochs, seed)
+        self.n_iter_ = len(net.history) - (len(self.history_) if goes_on else 0)
         self._keep(net, source)
         self.labels_ = infer(net.module_, source, self._clusters)
         return converged
+
+    def _geometry(
+        self,
+        source: Source,
+        weight: torch.Tensor | None,
+        given: torch.Tensor | None,
+        views: list[View],
+        seed: int,
+    ) -> Geometry:
+        """Return the samples to train on, and what relates them."""
+        keep_order = has_given_graph(views)
+        spectral = isinstance(self.init, str) and self.init == "spectral"
+        if not keep_order and (
+            spectral or any(isinstance(v, Neighbors) for v in views)
+        ):
+            rows = rows_for_graph(len(source), weight, seed)
+            if rows is not None:
+                source = take(source, rows)
+                weight = None if weight is None else weight[rows]
+                given = None if given is None else given[rows]
+        mergeable = 0 if keep_order else self.batch_size
+        return Geometry(make_samples(source, weight, mergeable, given), views)
+
+    def _start(
+        self, geometry: Geometry, seed: int
+    ) -> tuple[torch.Tensor | None, np.ndarray]:
+        """Return the labels to begin with, and the shares that they suggest."""
+        samples = geometry.samples
+        equal = np.full(self.n_clusters, 1 / self.n_clusters)
+        weight = torch.ones(len(samples)) if samples.weight is None else samples.weight
+        weight = weight.cpu().double().numpy()
+        if samples.target is not None:
+            return samples.target, estimated_prior(samples.target.cpu().numpy(), weight)
+        if self.init == "random":
+            return None, equal
+        n_spectral = N_SPECTRAL if self.n_init == "auto" else self.n_init
+        labels, shares = initial_labels(
+            geometry.embedding.cpu().numpy(),
+            geometry.main_graph(),
+            self.n_clusters,
+            weight,
+            n_spectral,
+            seed,
+        )
+        return torch.from_numpy(labels).to(samples.source.device), shares
+
+    def _best_net(
+        self,
+        geometry: Geometry,
+        start: torch.Tensor | None,
+        prior: np.ndarray,
+        one_pass: bool,
+        seed: int,
+    ) -> tuple[CollisionNet, bool]:
+        """Train new nets, and return the one with the smallest loss."""
+        once = start is not None or self.n_init == "auto"
+        trained = [
+            self._new_net(geometry, start, prior, one_pass, seed + RESTART * i)
+            for i in range(1 if once else self.n_init)
+        ]
+        return min(trained, key=lambda result: result[0].history[-1, "train_loss"])
+
+    def _new_net(
+        self,
+        geometry: Geometry,
+        start: torch.Tensor | None,
+        prior: np.ndarray,
+        one_pass: bool,
+        seed: int,
+    ) -> tuple[CollisionNet, bool]:
+        """Train a new net, first on the labels to begin with."""
+        samples = replace(geometry.samples, target=start)
+        net = self._make_net(
+            samples,
+            self.n_clusters,
+            criterion=LOSSES[self.loss],
+            fairness_weight=self.fairness_weight,
+            prior=prior,
+            pseudo_labels=self.pseudo_labels,
+        )
+        epochs = self.max_epochs or default_epochs(samples, net, start is not None)
+        n_first = 0 if start is None else epochs // 2
+        if n_first:
+            self._train(net, samples, n_first, seed)
+            if net.interrupted_:
+                return net, True
+        return net, self._self_label(net, geometry, epochs - n_first, one_pass, seed)
+
+    def _self_label(
+        self,
+        net: CollisionNet,
+        geometry: Geometry,
+        epochs: int,
+        one_pass: bool,
+        seed: int,
+    ) -> bool:
+        """Train on pseudo-labels, and return whether that converged."""
+        samples = replace(geometry.with_views(), target=None)
+        if one_pass:
+            return self._train(net, samples, 1, seed, anneal=False)
+        return self._train(net, samples, epochs, seed) or self.max_epochs is None
 
     def _check_goes_on(self, sample_shape: tuple[int, ...]) -> None:
         """Raise a ValueError unless the last network suits samples and clusters."""

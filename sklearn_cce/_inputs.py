@@ -74,8 +74,7 @@ def check_samples(
     if isinstance(X, Tensor) and X.device.type != "cpu":
         source = check_source(estimator, TensorSource(X.detach()), reset)
         check_finite(source.X)
-        source.X = source.X.to(device, torch.float32)
-        return source
+        return TensorSource(source.X.to(device, torch.float32))
     if isinstance(X, Tensor):
         X = X.detach()
         X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()

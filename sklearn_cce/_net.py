@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -297,7 +298,7 @@ def infer(
         If a sample is not finite.
     """
     n, n_values = len(source), max(math.prod(source.shape[1:]), 64)
-    device = next(module.parameters()).device.type
+    device = next(itertools.chain(module.parameters(), module.buffers())).device.type
     chunk = max(CHUNK_VALUES.get(device, 2**20) // n_values, CHUNK_ROWS)
     result = None
     for start in range(0, n, chunk):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-__all__ = ["MLP", "VGG4", "Linear", "Scaling"]
+__all__ = ["MLP", "VGG4", "Linear", "PrincipalComponents", "Scaling"]
 
 
 class Scaling(nn.Module):
@@ -86,6 +86,115 @@ class Scaling(nn.Module):
         return (x - self.shift) * self.gain
 
 
+class PrincipalComponents(Scaling):
+    """Centre the samples, turn them to their leading axes, and divide by one scale.
+
+    Until :meth:`fit` is called it takes the leading features as they are.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of features of a sample.
+    n_components : int
+        Number of axes to keep, below n_features.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_cce.modules import PrincipalComponents
+    >>> X = torch.tensor([[0.0, 9.0, 1.0], [3.0, 5.0, 1.0]])
+    >>> PrincipalComponents(3, 1).fit(X)(X).abs()
+    tensor([[1.],
+            [1.]])
+    """
+
+    def __init__(self, n_features: int, n_components: int) -> None:
+        super().__init__(n_features)
+        self.register_buffer("axes", torch.eye(n_features, n_components))
+
+    def fit(
+        self, X: Tensor, sample_weight: Tensor | None = None
+    ) -> PrincipalComponents:
+        """Set the mean, the axes and the scale, so that the mean variance becomes 1.
+
+        Parameters
+        ----------
+        X : Tensor of shape (n_samples, n_features)
+            Samples.
+        sample_weight : Tensor of shape (n_samples,), optional
+            Non-negative weights; all one by default.
+
+        Returns
+        -------
+        PrincipalComponents
+            The layer itself.
+        """
+        X = X.cpu().float()
+        weight = torch.ones(len(X)) if sample_weight is None else sample_weight.cpu()
+        weight = weight.float() / weight.sum()
+        mean = (weight.double() @ X.double()).float()
+        X = (X - mean) * weight.sqrt()[:, None]
+        axes, variances = leading_axes(X, self.axes.shape[1])
+        self.shift.copy_(mean)
+        self.axes.zero_()[:, : axes.shape[1]] = axes.to(self.axes)
+        variance = variances.sum() / self.axes.shape[1]
+        self.gain.copy_(variance.rsqrt() if variance > 0 else torch.ones(()))
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turn a batch to the leading axes.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_features)
+            Samples.
+
+        Returns
+        -------
+        Tensor of shape (n, n_components)
+            The scaled coordinates.
+        """
+        return super().forward(x) @ self.axes
+
+
+SMALL_MATRIX = 2048
+"""Up to this size all axes of a covariance are computed; beyond, the leading ones."""
+
+
+def leading_axes(X: Tensor, n_axes: int) -> tuple[Tensor, Tensor]:
+    """Return the leading right singular vectors, as columns, and squared values.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n_samples, n_features)
+        Centred samples.
+    n_axes : int
+        How many at most.
+
+    Returns
+    -------
+    axes : Tensor of shape (n_features, n_found)
+        Orthonormal columns.
+    squares : Tensor of shape (n_found,)
+        The squared singular values, falling.
+    """
+    if min(X.shape) > SMALL_MATRIX:
+        _, values, axes = torch.svd_lowrank(X, n_axes + 10, niter=4)
+        return axes[:, :n_axes], values[:n_axes].square()
+    if X.shape[0] < X.shape[1]:
+        _, values, axes = torch.linalg.svd(X.double(), full_matrices=False)
+        return axes[:n_axes].T, values[:n_axes].square()
+    squares, axes = torch.linalg.eigh((X.T @ X).double())
+    return axes[:, -n_axes:].flip(1), squares[-n_axes:].flip(0).clamp_min(0)
+
+
+def input_scaling(n_features: int, n_components: int | None) -> Scaling:
+    """Return the layer that scales the features, or their leading components."""
+    if n_components is None or n_components >= n_features:
+        return Scaling(n_features)
+    return PrincipalComponents(n_features, n_components)
+
+
 def n_elements(in_shape: int | Sequence[int]) -> int:
     """Return the number of values in one sample."""
     return in_shape if isinstance(in_shape, int) else math.prod(in_shape)
@@ -100,6 +209,9 @@ class Linear(nn.Sequential):
         Shape of one sample.
     n_outputs : int
         Number of clusters or classes.
+    n_components : int, default=None
+        Where there are more features, their leading principal components take their
+        place. None means that all features are used.
 
     Examples
     --------
@@ -109,11 +221,17 @@ class Linear(nn.Sequential):
     torch.Size([2, 3])
     """
 
-    def __init__(self, in_shape: int | Sequence[int], n_outputs: int) -> None:
+    def __init__(
+        self,
+        in_shape: int | Sequence[int],
+        n_outputs: int,
+        n_components: int | None = None,
+    ) -> None:
         super().__init__()
-        self.scaling = Scaling(in_shape)
+        width = n_elements(in_shape)
         self.flatten = nn.Flatten()
-        self.head = nn.Linear(n_elements(in_shape), n_outputs)
+        self.scaling = input_scaling(width, n_components)
+        self.head = nn.Linear(min(width, n_components or width), n_outputs)
 
 
 class MLP(nn.Sequential):
@@ -127,6 +245,9 @@ class MLP(nn.Sequential):
         Number of clusters or classes.
     hidden : tuple of int, default=(512,)
         Widths of the hidden layers.
+    n_components : int, default=None
+        Where there are more features, their leading principal components take their
+        place. None means that all features are used.
 
     Examples
     --------
@@ -141,11 +262,13 @@ class MLP(nn.Sequential):
         in_shape: int | Sequence[int],
         n_outputs: int,
         hidden: Sequence[int] = (512,),
+        n_components: int | None = None,
     ) -> None:
         super().__init__()
-        self.scaling = Scaling(in_shape)
-        self.flatten = nn.Flatten()
         width = n_elements(in_shape)
+        self.flatten = nn.Flatten()
+        self.scaling = input_scaling(width, n_components)
+        width = min(width, n_components or width)
         for i, next_width in enumerate(hidden, start=1):
             self.add_module(f"hidden{i}", nn.Linear(width, next_width))
             self.add_module(f"relu{i}", nn.ReLU())

@@ -94,7 +94,7 @@ def test_sources_give_the_same_batches():
 def test_equal_samples_are_merged_where_one_batch_holds_all():
     X = TensorSource(torch.tensor([[1.0], [2.0], [1.0], [3.0], [4.0]]))
     weight = torch.tensor([1.0, 2.0, 3.0, 2.0, 0.0], dtype=torch.float64)
-    samples = make_samples(X, weight, torch.device("cpu"), batch_size=5)
+    samples = make_samples(X, weight, batch_size=5)
     assert samples.source.X.flatten().tolist() == [1, 2, 3]
     assert samples.weight.tolist() == pytest.approx([1.5, 0.75, 0.75])
 
@@ -102,7 +102,7 @@ def test_equal_samples_are_merged_where_one_batch_holds_all():
 def test_equal_samples_with_different_targets_are_not_merged():
     X = TensorSource(torch.tensor([[1.0], [1.0], [2.0], [1.0]]))
     target = torch.eye(2)[[0, 1, 0, 0]]
-    samples = make_samples(X, None, torch.device("cpu"), 5, target)
+    samples = make_samples(X, None, 5, target)
     assert samples.source.X.flatten().tolist() == [1, 1, 2]
     assert samples.target.tolist() == [[0, 1], [1, 0], [1, 0]]
     assert samples.weight.tolist() == pytest.approx([0.75, 1.5, 0.75])

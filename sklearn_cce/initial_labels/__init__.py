@@ -1,0 +1,122 @@
+"""A good start: soft labels from the graph of neighbours, and the shares of clusters.
+
+Several spectral clusterings, and one by k-means, are ranked by the information that
+the clusters of neighbours hold about each other, and averaged.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.optimize import linear_sum_assignment
+from threadpoolctl import threadpool_limits
+
+from ._candidates import find_candidates
+
+__all__ = ["initial_labels"]
+
+TEMPERATURE = 0.01
+"""Nats of information by which a clustering counts e times less."""
+
+SMALLEST_SHARE = 0.1
+"""No cluster is expected to be smaller than this part of an equal share."""
+
+
+def initial_labels(
+    Z: np.ndarray,
+    graph: sp.csr_matrix,
+    n_clusters: int,
+    weight: np.ndarray,
+    n_spectral: int,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return soft labels, and the share that every cluster should have.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_samples, n_features), float32
+        Centred samples.
+    graph : csr_matrix of shape (n_samples, n_samples)
+        Links from every sample to its neighbours, non-negative.
+    n_clusters : int
+        Number of clusters.
+    weight : ndarray of shape (n_samples,), float64
+        Sample weights, above 0.
+    n_spectral : int
+        Number of spectral clusterings to average.
+    seed : int
+        Determines the result.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_samples, n_clusters), float32
+        Every row sums to 1.
+    prior : ndarray of shape (n_clusters,), float64
+        Equal shares, unless the clusters are clearly not of equal sizes.
+    """
+    if len(Z) <= n_clusters or n_clusters == 1:
+        labels = np.arange(len(Z)) % n_clusters
+        return one_hot(labels, n_clusters), np.full(n_clusters, 1 / n_clusters)
+    weighted = sp.diags_array(np.float32(weight / weight.mean())) @ graph
+    affinity = sp.csr_matrix(weighted + weighted.T)
+    # With more threads k-means adds up in any order, and its bits would vary.
+    with threadpool_limits(1, user_api="openmp"):
+        candidates = find_candidates(
+            Z, affinity, n_clusters, weight, n_spectral, np.random.default_rng(seed)
+        )
+    soft = consensus(candidates.labels, candidates.scores, n_clusters, weight)
+    if candidates.equal_sizes:
+        return soft, np.full(n_clusters, 1 / n_clusters)
+    return soft, estimated_prior(soft, weight)
+
+
+def one_hot(labels: np.ndarray, n_clusters: int) -> np.ndarray:
+    """Return labels as rows of an identity matrix, float32."""
+    return np.eye(n_clusters, dtype=np.float32)[labels]
+
+
+def consensus(
+    labels: np.ndarray,
+    scores: np.ndarray,
+    n_clusters: int,
+    weight: np.ndarray,
+    n_rounds: int = 3,
+) -> np.ndarray:
+    """Return the mean of hard clusterings, each matched to it by the Hungarian method.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_candidates, n_samples)
+        Clusterings, the best first.
+    scores : ndarray of shape (n_candidates,)
+        The higher, the more a clustering counts.
+    n_clusters : int
+        Number of clusters.
+    weight : ndarray of shape (n_samples,)
+        Sample weights.
+    n_rounds : int, default=3
+        How often all are matched to the mean of the round before.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_clusters), float32
+        Every row sums to 1.
+    """
+    votes = np.exp((scores - scores.max()) / TEMPERATURE)
+    votes = np.float32(votes / votes.sum())
+    mean = one_hot(labels[0], n_clusters)
+    for _ in range(n_rounds):
+        total = np.zeros_like(mean)
+        for h, vote in zip(labels, votes, strict=True):
+            overlap = (one_hot(h, n_clusters) * weight[:, None]).T @ mean
+            match = linear_sum_assignment(-overlap)[1]
+            total += vote * one_hot(match[h], n_clusters)
+        mean = total
+    return mean
+
+
+def estimated_prior(soft: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return the shares of soft clusters, none much smaller than an equal share."""
+    shares = weight @ soft / weight.sum()
+    shares = np.maximum(shares, SMALLEST_SHARE / soft.shape[1])
+    return shares / shares.sum()

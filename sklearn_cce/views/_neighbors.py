@@ -1,0 +1,193 @@
+"""Neighbours as views: who is near whom, and walks along the graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+
+BLOCK_VALUES = 2**24
+"""Similarities are held for about so many pairs of samples at a time."""
+
+MANY_DIRECTIONS = 20.0
+"""With more effective dimensions than this, angles tell more than distances."""
+
+
+@dataclass(frozen=True)
+class Neighbors:
+    """A near sample as the second view: the end of a walk on the graph of neighbours.
+
+    Parameters
+    ----------
+    n_neighbors : int, default=10
+        Number of nearest samples that every sample is linked to.
+    n_steps : int, default=1
+        Number of steps of the random walk. One step keeps to direct neighbours; more
+        steps reach farther into a cluster where the graph has few wrong links.
+    graph : sparse matrix or array of shape (n_samples, n_samples), default=None
+        A graph to walk on instead, for the samples passed to ``fit``: entries above 0
+        are links. None means that of the nearest neighbours.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not as described.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_cce import CollisionClusterer
+    >>> from sklearn_cce.views import Neighbors
+    >>> X, _ = load_iris(return_X_y=True)
+    >>> views = Neighbors(n_neighbors=5, n_steps=3)
+    >>> CollisionClusterer(3, views=views, random_state=0).fit(X).labels_.shape
+    (150,)
+    """
+
+    n_neighbors: int = 10
+    n_steps: int = 1
+    graph: Any = None
+
+    def __post_init__(self) -> None:
+        for name in ("n_neighbors", "n_steps"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, np.integer)) or value < 1:
+                raise ValueError(f"{name} must be an int of at least 1; got {value!r}.")
+
+    def given(self, n_samples: int) -> sp.csr_matrix | None:
+        """Return the links of the given graph, if there is one.
+
+        Parameters
+        ----------
+        n_samples : int
+            Number of samples that it must be for.
+
+        Returns
+        -------
+        csr_matrix of shape (n_samples, n_samples) or None
+            Weights of the links, float32.
+        """
+        if self.graph is None:
+            return None
+        graph = sp.csr_matrix(self.graph, dtype=np.float32, copy=True)
+        if graph.shape != (n_samples, n_samples):
+            raise ValueError(
+                "A graph in views must have a row and a column for each of the "
+                f"{n_samples} samples; got shape {graph.shape}."
+            )
+        if not np.all(graph.data >= 0):
+            raise ValueError("A graph in views must have non-negative entries.")
+        graph.setdiag(0)
+        graph.eliminate_zeros()
+        return graph
+
+
+class RandomWalk:
+    """Where a random walk from a sample ends.
+
+    Parameters
+    ----------
+    graph : csr_matrix of shape (n_samples, n_samples)
+        Its entries are the links. A sample without one stays where it is.
+    n_steps : int
+        Number of steps.
+    """
+
+    def __init__(self, graph: sp.csr_matrix, n_steps: int) -> None:
+        alone = np.flatnonzero(np.diff(graph.indptr) == 0)
+        if len(alone):
+            loops = sp.csr_matrix((np.ones(len(alone)), (alone, alone)), graph.shape)
+            graph = graph + loops
+        self.first = torch.from_numpy(graph.indptr[:-1].astype(np.int64))
+        self.degree = torch.from_numpy(np.diff(graph.indptr).astype(np.int64))
+        self.links = torch.from_numpy(graph.indices.astype(np.int64))
+        self.n_steps = n_steps
+
+    def __call__(self, index: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the samples that walks from these samples end at."""
+        index = index.cpu()
+        for _ in range(self.n_steps):
+            draw = torch.rand(len(index), generator=generator, dtype=torch.float64)
+            degree = self.degree[index]
+            link = self.first[index] + (draw * degree).long()
+            index = torch.where(
+                degree > 0, self.links[link.clamp_max(self.last)], index
+            )
+        return index
+
+    @property
+    def last(self) -> int:
+        """Index of the last link."""
+        return max(len(self.links) - 1, 0)
+
+
+def effective_dimension(Z: Tensor) -> float:
+    """Return the participation ratio of the variances of centred features.
+
+    Parameters
+    ----------
+    Z : Tensor of shape (n_samples, n_features)
+        Samples.
+
+    Returns
+    -------
+    float
+        ``(sum w)^2 / sum w^2`` over the eigenvalues of the covariance.
+    """
+    gram = (Z.T @ Z).double()
+    return float(gram.trace() ** 2 / gram.square().sum().clamp_min(1e-30))
+
+
+def nearest(Z: Tensor, n_neighbors: int) -> Tensor:
+    """Return the nearest other samples, exactly, by blocks of rows.
+
+    Parameters
+    ----------
+    Z : Tensor of shape (n_samples, n_features)
+        Samples.
+    n_neighbors : int
+        How many, below n_samples.
+
+    Returns
+    -------
+    Tensor of shape (n_samples, n_neighbors), int64
+        Their indices, on the host.
+    """
+    half = Z.square().sum(1) / 2
+    block = max(BLOCK_VALUES // len(Z), 1)
+    found = []
+    for first in range(0, len(Z), block):
+        similarity = torch.addmm(-half, Z[first : first + block], Z.T)
+        similarity.diagonal(offset=first).fill_(-torch.inf)
+        found.append(similarity.topk(n_neighbors, dim=1).indices.cpu())
+    return torch.cat(found)
+
+
+def neighbor_graph(Z: Tensor, n_neighbors: int) -> sp.csr_matrix:
+    """Return the graph of nearest neighbours.
+
+    Angles are compared where the features have many effective dimensions, distances
+    otherwise.
+
+    Parameters
+    ----------
+    Z : Tensor of shape (n_samples, n_features)
+        Centred samples, float32.
+    n_neighbors : int
+        Number of links of a sample, if there are so many other samples.
+
+    Returns
+    -------
+    csr_matrix of shape (n_samples, n_samples)
+        Ones, float32.
+    """
+    n, k = len(Z), min(n_neighbors, len(Z) - 1)
+    if effective_dimension(Z) > MANY_DIRECTIONS:
+        Z = torch.nn.functional.normalize(Z)
+    links = nearest(Z, k).flatten().numpy() if k else np.empty(0, np.int64)
+    starts = np.arange(0, n * k + 1, k) if k else np.zeros(n + 1, np.int64)
+    return sp.csr_matrix((np.ones(n * k, np.float32), links, starts), (n, n))
