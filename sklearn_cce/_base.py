@@ -235,13 +235,13 @@ class BaseCollisionEstimator(BaseEstimator):
             sink=noop,
         )
         extra: list[tuple[str, Callback]] = [("convergence", stop)]
-        if anneal:
+        scheduled = any(isinstance(c, LRScheduler) for _, c in net.callbacks_)
+        if anneal and not scheduled:
             net.initialize_optimizer()
             n_steps = epochs * len(net.get_iterator(samples, training=True))
             extra.append(("annealing", CosineAnnealing(n_steps)))
-        scheduled = any(isinstance(c, LRScheduler) for _, c in net.callbacks_)
         own = net.callbacks_
-        net.callbacks_ = own + extra[: 1 if scheduled else None]
+        net.callbacks_ = own + extra
         net.max_epochs, net.iterator_train__seed = epochs, seed + len(net.history)
         try:
             net.partial_fit(samples)

@@ -562,6 +562,8 @@ class CollisionClusterer(
             self._new_net(geometry, start, prior, one_pass, seed + RESTART * i)
             for i in range(1 if once else self.n_init)
         ]
+        if len(trained) == 1:
+            return trained[0]
         return min(trained, key=lambda result: result[0].history[-1, "train_loss"])
 
     def _new_net(
