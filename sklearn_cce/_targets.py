@@ -121,14 +121,15 @@ def from_labels(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return classes and targets of class labels."""
     labelled = is_labelled(y, classes)
+    if classes is None and not labelled.any():
+        raise ValueError("y must label at least one sample; all are unlabelled.")
     labels = check_labels(y[labelled])
     found, codes = np.unique(labels, return_inverse=True)
     if classes is None:
         classes = found
         if len(classes) < 2:
             raise ValueError(
-                "y must have at least 2 classes; got 1 class, "
-                f"{classes.tolist()[0]!r}."
+                f"y must have at least 2 classes; got 1 class, {classes.tolist()[0]!r}."
             )
     elif not np.isin(found, classes).all():
         unknown = found[~np.isin(found, classes)].tolist()
@@ -161,9 +162,9 @@ def is_missing(y: np.ndarray) -> np.ndarray:
 
 
 def check_labels(labels: np.ndarray) -> np.ndarray:
-    """Return labels of one type, discrete, and at least one."""
+    """Return labels if they are of one type and discrete."""
     if not len(labels):
-        raise ValueError("y must label at least one sample; all are unlabelled.")
+        return labels
     if labels.dtype.kind == "O":
         kinds = {isinstance(label, str) for label in labels}
         if len(kinds) > 1:

@@ -3,9 +3,10 @@
 import pytest
 from sklearn.cluster import KMeans
 from sklearn.exceptions import SkipTestWarning
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-from sklearn_cce import CollisionClusterer
+from sklearn_cce import CollisionClassifier, CollisionClusterer
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning",
@@ -13,6 +14,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 QUICK = {"max_epochs": 10, "lr": 0.05, "random_state": 0}
+LONGER = QUICK | {"max_epochs": 40}
 
 
 @parametrize_with_checks(
@@ -21,13 +23,17 @@ QUICK = {"max_epochs": 10, "lr": 0.05, "random_state": 0}
         for module in ("linear", "mlp")
         for loss in ("collision", "shannon", "reverse")
     ]
+    + [
+        CollisionClassifier(module="linear", **LONGER),
+        CollisionClassifier(loss="generalized", **LONGER),
+    ]
 )
 def test_checks_with_every_loss(estimator, check):
     check(estimator)
 
 
 @pytest.mark.slow
-@parametrize_with_checks([CollisionClusterer()])
+@parametrize_with_checks([CollisionClusterer(), CollisionClassifier()])
 def test_checks_with_defaults(estimator, check):
     check(estimator)
 
@@ -38,6 +44,12 @@ def checks_by_status(estimator):
     for result in check_estimator(estimator, on_skip=None, on_fail=None):
         names[result["status"]].add(result["check_name"])
     return names
+
+
+def test_the_classifier_skips_nothing_that_logistic_regression_does_not_skip():
+    ours = checks_by_status(CollisionClassifier(module="linear", **LONGER))
+    assert not ours["failed"] | ours["xfail"]
+    assert ours["skipped"] <= checks_by_status(LogisticRegression())["skipped"]
 
 
 def test_nothing_fails_or_is_skipped_that_kmeans_does_not_skip():

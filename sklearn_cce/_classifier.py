@@ -1,0 +1,607 @@
+"""CollisionClassifier: learning from hard, soft, partial and missing labels."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval, StrOptions
+from skorch.callbacks import Callback
+from torch import nn
+
+from sklearn_cce._base import (
+    BaseCollisionEstimator,
+    all_or_nothing,
+    draw_seed,
+    seeded,
+)
+from sklearn_cce._batches import Samples, Source, make_samples
+from sklearn_cce._geometry import Geometry, has_given_graph, rows_for_graph, take
+from sklearn_cce._inputs import check_samples, check_weight
+from sklearn_cce._net import CollisionNet, infer
+from sklearn_cce._spreading import spread_labels
+from sklearn_cce._targets import (
+    as_array,
+    check_prior,
+    class_masses,
+    class_weights,
+    is_labelled,
+    make_targets,
+    smooth,
+)
+from sklearn_cce._validation import Validation, held_out, hits
+from sklearn_cce.losses import (
+    CollisionCrossEntropyLoss,
+    GeneralizedCrossEntropyLoss,
+    MeanAbsoluteErrorLoss,
+    ReverseCrossEntropyLoss,
+    ShannonCrossEntropyLoss,
+    SymmetricCrossEntropyLoss,
+)
+from sklearn_cce.pseudo_labels import UPDATES
+from sklearn_cce.views import Neighbors, View, make_views
+
+LEAST_EPOCHS, LEAST_STEPS = 30, 1000
+"""Least passes and gradient steps of a fit by default."""
+
+LOSSES: dict[str, type[nn.Module]] = {
+    "collision": CollisionCrossEntropyLoss,
+    "shannon": ShannonCrossEntropyLoss,
+    "reverse": ReverseCrossEntropyLoss,
+    "generalized": GeneralizedCrossEntropyLoss,
+    "symmetric": SymmetricCrossEntropyLoss,
+    "mae": MeanAbsoluteErrorLoss,
+}
+
+
+class CollisionClassifier(ClassifierMixin, BaseCollisionEstimator):
+    """Classifier that learns from hard, soft, partial, noisy and missing labels.
+
+    A network trained with collision cross-entropy, which does not teach it to copy
+    the uncertainty of soft labels [1]_. Samples without a label are given soft
+    pseudo-labels that are balanced over the classes.
+
+    Parameters
+    ----------
+    loss : {'collision', 'shannon', 'reverse', 'generalized', 'symmetric', 'mae'}, \
+default='collision'
+        What the network minimises; see :mod:`sklearn_cce.losses`.
+    label_smoothing : float, default=0.0
+        Share of the uniform distribution that is mixed into every label, in [0, 1).
+        With collision cross-entropy it makes wrong labels harmless, the more the
+        larger it is, and does not make the predictions less certain.
+    class_weight : dict or 'balanced', default=None
+        Weight of each class in the loss, or weights that give all classes the same
+        total. None means that every sample counts the same.
+    fairness_weight : float, default=1.0
+        Weight of the balance of the classes in the pseudo-labels of samples without
+        a label, > 0.
+    class_prior : array-like of shape (n_classes,), default=None
+        Shares that the classes should have in the pseudo-labels, in the order of
+        `classes_`. None means their shares in the labelled samples, with one sample
+        more for every class.
+    views : str, Neighbors, sparse matrix, callable, list of these or None, \
+default='auto'
+        What makes further views of a sample, which learn its label, or where it has
+        none, each other's pseudo-label: 'neighbors', 'noise', an object of
+        :mod:`sklearn_cce.views`, a sparse graph of the samples in `fit`, a callable
+        that takes and returns a batch of samples as a tensor. 'auto' means
+        'neighbors' (and for images small shifts, rotations and changes of size) if
+        samples without a label are given, and None otherwise. With neighbours,
+        samples near a labelled one begin with its label.
+    module : {'mlp', 'linear', 'vgg4'}, torch.nn.Module or callable, default='mlp'
+        The network. A callable, such as a class of modules, is called with
+        ``(in_shape, n_classes)``, where ``in_shape`` is the number of features, or
+        the shape of a sample with more than one axis, and must return a module with
+        one logit per class. A module is copied before training.
+    pseudo_labels : {'em', 'exact'}, default='em'
+        Method that solves for the pseudo-labels of a batch, see
+        :func:`~sklearn_cce.pseudo_labels.update_pseudo_labels`.
+    max_epochs : int, default=None
+        Maximum number of passes over the data. None means 30, or as many as make
+        1,000 gradient steps if that is more. The learning rate falls to 0 on the way.
+        If samples without a label are given, the first half of the passes is on the
+        labels that are known or spread over neighbours.
+    tol : float, default=1e-3
+        Training ends when the loss, in nats, has not fallen by `tol` in `patience`
+        epochs.
+    patience : int, default=20
+        See `tol` and `early_stopping`.
+    early_stopping : bool, default=False
+        Whether to keep labelled samples out of the training, note the accuracy on
+        them after every epoch, end the training when it has not risen in `patience`
+        epochs, and take the network of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of the labelled samples that `early_stopping` keeps out.
+    batch_size : int, default=256
+        Number of samples in a gradient step. The batches of an epoch have nearly
+        equal sizes, none larger than this.
+    optimizer : {'adamw', 'adam', 'sgd'} or callable, default='adamw'
+        A name, or a class of :class:`torch.optim.Optimizer`.
+    lr : float, default=3e-3
+        Learning rate.
+    weight_decay : float, default=1e-4
+        Weight decay of the optimizer.
+    compile : bool, default=False
+        Whether to compile the network with :func:`torch.compile` for training.
+    mixed_precision : bool, default=False
+        Whether to train the network in bfloat16 where that is safe; for recent GPUs.
+    device : str or torch.device, default='auto'
+        Where to train and predict: 'cpu', 'cuda', 'cuda:1', 'mps'. 'auto' takes the
+        first of CUDA, MPS and CPU that there is.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the network of the last `fit`, with the present
+        `fairness_weight`, `lr`, `batch_size` and `max_epochs`; the other parameters
+        of the network stay as they were.
+    callbacks : list of skorch callbacks, default=None
+        Copied, and called during the training.
+    on_interrupt : {'raise', 'keep'}, default='raise'
+        What Ctrl-C during `fit` does: raise KeyboardInterrupt and leave the estimator
+        as it was, or end the training and keep the network as it stands.
+    random_state : int, RandomState instance or None, default=None
+        Determines the initial network and the order of the samples. The same value
+        gives bit-identical results on one device. Global random states are neither
+        read nor changed.
+    verbose : int, default=0
+        Whether to print the progress.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The classes in sorted order; 0, 1, ... where y was a matrix.
+    net_ : CollisionNet
+        The trained skorch net.
+    module_ : torch.nn.Module
+        The trained network.
+    history_ : skorch.history.History
+        One row an epoch: ``train_loss``, ``balance`` (the entropy of the predicted
+        classes' shares, in nats), ``changed`` (the share of samples whose predicted
+        class changed), ``dur`` (seconds) and, with `early_stopping`,
+        ``valid_accuracy``.
+    n_iter_ : int
+        Number of epochs run.
+    n_features_in_ : int
+        Number of features (for images, of channels) seen in `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, where X has names that are all strings.
+
+    See Also
+    --------
+    CollisionClusterer : The same without any label.
+    sklearn.neural_network.MLPClassifier : Perceptrons for certain labels.
+    sklearn.semi_supervised.LabelSpreading : Spreads labels over a graph.
+
+    Notes
+    -----
+    Labels are of one of two kinds. **Class labels** may be of any type; -1, None or
+    NaN marks a sample without one. If there is but one other label, -1 is a class:
+    labels of -1 and 1 are two classes. **Distributions** are the rows of a matrix with
+    one column for each class; a sample that is known to belong to some of the classes
+    has equal probabilities for these, and a row of NaN marks a sample without a label.
+
+    References
+    ----------
+    .. [1] Zhang & Boykov (2023), "Collision Cross-entropy for Soft Class Labels and
+       Entropy-based Clustering", arXiv 2303.07321, section 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_cce import CollisionClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> soft = np.where(np.eye(3)[y] == 1, 0.6, 0.2)
+    >>> classifier = CollisionClassifier(random_state=0).fit(X, soft)
+    >>> bool(classifier.score(X, y) > 0.95)
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **BaseCollisionEstimator._parameter_constraints,
+        "loss": [StrOptions(set(LOSSES))],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "fairness_weight": [Interval(Real, 0, None, closed="neither")],
+        "class_prior": ["array-like", None],
+        "views": [str, Neighbors, callable, "sparse matrix", list, tuple, None],
+        "pseudo_labels": [StrOptions(set(UPDATES))],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        *,
+        loss: str = "collision",
+        label_smoothing: float = 0.0,
+        class_weight: dict | str | None = None,
+        fairness_weight: float = 1.0,
+        class_prior: ArrayLike | None = None,
+        views: str | View | sp.spmatrix | Sequence | None = "auto",
+        module: str | nn.Module | Callable[..., nn.Module] = "mlp",
+        pseudo_labels: str = "em",
+        max_epochs: int | None = None,
+        tol: float = 1e-3,
+        patience: int = 20,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        batch_size: int = 256,
+        optimizer: str | type[torch.optim.Optimizer] = "adamw",
+        lr: float = 3e-3,
+        weight_decay: float = 1e-4,
+        compile: bool = False,
+        mixed_precision: bool = False,
+        device: str | torch.device = "auto",
+        warm_start: bool = False,
+        callbacks: list[Callback] | None = None,
+        on_interrupt: str = "raise",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.loss = loss
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+        self.fairness_weight = fairness_weight
+        self.class_prior = class_prior
+        self.views = views
+        self.module = module
+        self.pseudo_labels = pseudo_labels
+        self.max_epochs = max_epochs
+        self.tol = tol
+        self.patience = patience
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.compile = compile
+        self.mixed_precision = mixed_precision
+        self.device = device
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.on_interrupt = on_interrupt
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> CollisionClassifier:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples: a table, or images of shape (n_samples, channels, height, width).
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Class labels of any type, or a distribution over the classes in each row,
+            non-negative, with a sum within 0.001 of 1. A label of -1, None or NaN, or
+            a row of NaN, marks a sample without a label. Every class needs a label.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights. A sample of weight 0 has no part in the training.
+
+        Returns
+        -------
+        CollisionClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the input or a parameter is not as described; nothing is changed then.
+        FloatingPointError
+            If the loss becomes non-finite; an earlier fit is then left as it was.
+        """
+        goes_on = self.warm_start and hasattr(self, "net_")
+        with all_or_nothing(self):
+            self._fit(X, y, sample_weight, goes_on)
+            if not self.warm_start:
+                self.net_.optimizer_.state.clear()
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> CollisionClassifier:
+        """Train the network by one pass over a chunk of a stream.
+
+        The network and the optimizer's state are carried over from the chunk before.
+        The scale of the input and the prior are taken from the first chunk.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples of this chunk; as in `fit`, but any number of them.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            As in `fit`, but classes may be missing, and so may all labels.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will ever be seen. Needed in the first call, unless y is a
+            matrix, whose columns are the classes then. If -1 is among them, it is a
+            class.
+        sample_weight : array-like of shape (n_samples,), default=None
+            As in `fit`; relative to the other samples of this chunk.
+
+        Returns
+        -------
+        CollisionClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the input or a parameter is not as described; nothing is changed then.
+        FloatingPointError
+            If the loss becomes non-finite; the estimator is then left as it was.
+        """
+        goes_on = hasattr(self, "net_")
+        with all_or_nothing(self):
+            classes = self._check_classes(classes, as_array(y), goes_on)
+            self._fit(X, y, sample_weight, goes_on, classes)
+        return self
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Return the most probable class of every sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Entries of `classes_`.
+        """
+        source = self._check_X(X)
+        return self.classes_[infer(self.module_, source, most_probable)]
+
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
+        """Return the probability of every class for every sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), float32
+            Non-negative; every row sums to 1. The columns are those of `classes_`.
+        """
+        source = self._check_X(X)
+        return infer(self.module_, source, probabilities)
+
+    def __sklearn_tags__(self) -> Tags:
+        """Say what the estimator can do, for scikit-learn."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def score(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the accuracy, or for soft labels the expected accuracy.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            Samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Labels as in `fit`. Samples without a label are left out.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        float
+            Mean probability, under y, of the predicted class: for certain labels the
+            share of the samples that are predicted rightly.
+        """
+        y = as_array(y)
+        if y.ndim == 2 and y.shape[1] > 1:
+            source = self._check_X(X)
+            _, targets = make_targets(y, len(source), self.classes_)
+            classes = infer(self.module_, source, most_probable)
+            right, known = hits(classes, targets), ~np.isnan(targets[:, 0])
+        else:
+            labels = y.reshape(len(y))
+            right, known = self.predict(X) == labels, is_labelled(labels, self.classes_)
+        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
+        return float(np.average(right[known], weights=weight))
+
+    def _check_classes(
+        self, classes: ArrayLike | None, y: np.ndarray, goes_on: bool
+    ) -> np.ndarray:
+        """Return the classes that `partial_fit` works with."""
+        if goes_on and (classes is None or list(self.classes_) == sorted(classes)):
+            return self.classes_
+        if goes_on:
+            raise ValueError(
+                "classes must be those of the first call of partial_fit, "
+                f"{self.classes_.tolist()}; got {classes!r}."
+            )
+        if classes is None and (y.ndim == 1 or y.shape[1] == 1):
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        return np.arange(y.shape[1]) if classes is None else np.asarray(classes)
+
+    def _check_goes_on(
+        self, sample_shape: tuple[int, ...], classes: np.ndarray
+    ) -> None:
+        """Raise a ValueError unless the last network suits samples and classes."""
+        same = np.array_equal(classes, self.classes_)
+        if sample_shape != self._sample_shape or not same:
+            raise ValueError(
+                "Training goes on with the network of the last fit, for samples of "
+                f"shape {self._sample_shape} and classes {self.classes_.tolist()}; got "
+                f"samples of shape {sample_shape} and classes {classes.tolist()}. Use "
+                "fit with warm_start=False."
+            )
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None,
+        goes_on: bool,
+        classes: np.ndarray | None = None,
+    ) -> None:
+        """Train a new net, or a copy of the last; by one pass if classes are given."""
+        device = self._device(goes_on)
+        source = check_samples(self, X, device, reset=not goes_on, training=True)
+        found, targets = make_targets(y, len(source), classes)
+        if goes_on:
+            self._check_goes_on(source.shape[1:], found)
+        weight = relative(check_weight(sample_weight, source))
+        masses = class_masses(targets, weight)
+        if classes is None and not masses.any():
+            raise ValueError("sample_weight must be positive for a labelled sample.")
+        params = self._class_params(found, masses)
+        views = make_views(self._views(targets), len(source.shape) - 1)
+        seed = draw_seed(self.random_state)
+        watch = None
+        if self.early_stopping and classes is None:
+            watch, weight = self._hold_out(source, targets, weight, seed)
+        with seeded(seed, device):
+            geometry = self._geometry(source, weight, targets, views, seed)
+            if goes_on:
+                net = self._copy_net(fairness_weight=self.fairness_weight)
+            else:
+                net = self._make_net(geometry.samples, len(found), **params)
+            with watched(net, watch):
+                if classes is None:
+                    self._learn(net, geometry, warm_up=not goes_on, seed=seed)
+                else:
+                    self._train(net, geometry.with_views(), 1, seed, anneal=False)
+        self.n_iter_ = len(net.history) - (len(self.history_) if goes_on else 0)
+        self._keep(net, source)
+        self.classes_ = found
+
+    def _class_params(self, classes: np.ndarray, masses: np.ndarray) -> dict[str, Any]:
+        """Return the parameters of a new net that depend on the classes."""
+        weights = class_weights(self.class_weight, classes, masses)
+        if weights is not None:
+            weights = torch.tensor(weights, dtype=torch.float32)
+        return {
+            "criterion": LOSSES[self.loss],
+            "criterion__weight": weights,
+            "fairness_weight": self.fairness_weight,
+            "prior": check_prior(self.class_prior, classes, masses),
+            "pseudo_labels": self.pseudo_labels,
+        }
+
+    def _views(self, targets: np.ndarray) -> Any:
+        """Return the views, where 'auto' means none if all samples have labels."""
+        auto = isinstance(self.views, str) and self.views == "auto"
+        return None if auto and not np.isnan(targets).any() else self.views
+
+    def _hold_out(
+        self,
+        source: Source,
+        targets: np.ndarray,
+        weight: np.ndarray | None,
+        seed: int,
+    ) -> tuple[Validation, np.ndarray]:
+        """Return what watches some samples, and the weights without these."""
+        rng = np.random.default_rng(seed)
+        index = held_out(targets, weight, self.validation_fraction, rng)
+        weight = np.ones(len(targets)) if weight is None else weight
+        some = take(source, torch.from_numpy(index))
+        watch = Validation(some, targets[index], weight[index], self.patience)
+        left = weight.copy()
+        left[index] = 0
+        return watch, left
+
+    def _geometry(
+        self,
+        source: Source,
+        weight: np.ndarray | None,
+        targets: np.ndarray,
+        views: list[View],
+        seed: int,
+    ) -> Geometry:
+        """Return the samples to train on, and what relates them."""
+        target = torch.from_numpy(smooth(targets, self.label_smoothing))
+        weight = None if weight is None else torch.from_numpy(weight)
+        keep_order = has_given_graph(views)
+        if not keep_order and any(isinstance(view, Neighbors) for view in views):
+            rows = rows_for_graph(len(source), weight, seed)
+            if rows is not None:
+                source, target = take(source, rows), target[rows]
+                weight = None if weight is None else weight[rows]
+        mergeable = 0 if keep_order else self.batch_size
+        return Geometry(make_samples(source, weight, mergeable, target), views)
+
+    def _learn(
+        self, net: CollisionNet, geometry: Geometry, warm_up: bool, seed: int
+    ) -> None:
+        """Train a net; if labels are missing, first on labels of samples nearby."""
+        samples = geometry.samples
+        n_batches = len(net.get_iterator(samples, training=True))
+        usual = max(LEAST_EPOCHS, -(-LEAST_STEPS // n_batches))
+        epochs, n_first = self.max_epochs or usual, 0
+        if warm_up and bool(samples.target.isnan().any()):
+            n_first = epochs // 2
+        if n_first:
+            self._train(net, warm_up_samples(geometry), n_first, seed)
+            if net.interrupted_:
+                return
+        self._train(net, geometry.with_views(), epochs - n_first, seed)
+
+
+def warm_up_samples(geometry: Geometry) -> Samples:
+    """Return samples with labels for all that neighbours reach, or the labelled."""
+    samples = geometry.samples
+    targets = samples.target.cpu().numpy()
+    weight = None if samples.weight is None else samples.weight.cpu().numpy()
+    if geometry.neighbors:
+        targets = spread_labels(geometry.main_graph(), targets, weight)
+        return replace(
+            samples, target=torch.from_numpy(targets).to(samples.target.device)
+        )
+    known = (~samples.target[:, 0].isnan()).float()
+    weight = known if samples.weight is None else known * samples.weight
+    return replace(
+        samples, weight=weight / weight[weight > 0].mean(), target=samples.target
+    )
+
+
+def most_probable(logits: torch.Tensor) -> torch.Tensor:
+    """Return the index of the most probable class of every row."""
+    return logits.argmax(1)
+
+
+def probabilities(logits: torch.Tensor) -> torch.Tensor:
+    """Return the probabilities of the classes."""
+    return logits.float().softmax(1)
+
+
+def relative(weight: torch.Tensor | None) -> np.ndarray | None:
+    """Return weights whose positive entries have mean 1."""
+    return None if weight is None else (weight / weight[weight > 0].mean()).numpy()
+
+
+@contextlib.contextmanager
+def watched(net: CollisionNet, watch: Callback | None) -> Iterator[None]:
+    """Let a callback watch a net inside the block."""
+    if watch is None:
+        yield
+        return
+    net.callbacks_.append(("validation", watch.initialize()))
+    try:
+        yield
+    finally:
+        net.callbacks_.remove(("validation", watch))
