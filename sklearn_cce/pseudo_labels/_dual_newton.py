@@ -3,7 +3,7 @@
 The dual function is concave and, where no three lines of a row meet, has a continuous
 gradient. A row that is split over the classes l and h adds ``w / (nu_l - nu_h)^2``
 times the Laplacian of the edge (l, h) to the second derivative; a row with one class
-adds nothing. Nothing of size N x K is kept.
+adds nothing. Nothing of size N x K is kept, only the two classes of each row.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ._compact import ListedLabels
 from ._problem import Problem, dual_balance, relative_gap
 from ._rows import RowSolution, solve_rows
 
@@ -21,6 +22,7 @@ class DualState(NamedTuple):
     """What one pass over the predictions tells about given prices."""
 
     prices: Tensor
+    labels: ListedLabels
     mean: Tensor
     curvature: Tensor
     objective: float
@@ -33,23 +35,35 @@ class DualState(NamedTuple):
 
 
 def dual_pass(problem: Problem, prices: Tensor) -> DualState:
-    """Dual function, gradient, curvature, and the objective of the implied labels."""
+    """Dual function, gradient, curvature, and the labels that the prices imply."""
     mean = torch.zeros_like(prices)
     edges = prices.new_zeros(problem.n_classes**2)
     loss, conjugate = prices.new_zeros(2)
+    values, lists = _empty_lists(problem)
     for rows in problem.chunks():
         share = problem.weights[rows] / problem.n_samples
         row = solve_rows(problem.probabilities[rows].double(), prices)
-        mean.index_add_(0, row.high, share * row.share_high)
-        mean.index_add_(0, row.low, share * (1 - row.share_high))
+        values[rows] = torch.stack([1 - row.share_high, row.share_high], 1)
+        lists[rows] = torch.stack([row.low, row.high], 1)
+        part = share[:, None] * values[rows]
+        mean.index_add_(0, lists[rows].flatten(), part.flatten())
         edge = row.low * problem.n_classes + row.high
         edges.index_add_(0, edge, share * _stiffness(row, prices))
-        loss += share @ torch.log(row.t)
+        match = problem.probabilities[rows].gather(1, lists[rows]).double()
+        loss -= torch.xlogy(share, torch.linalg.vecdot(match, values[rows])).sum()
         conjugate += share @ row.value
+    labels = ListedLabels(values, lists, problem.n_classes, problem.probabilities.dtype)
     objective = loss + problem.balance(mean)
     bound = dual_balance(problem, prices) - conjugate
-    values = torch.stack([objective, bound]).tolist()
-    return DualState(prices, mean, _laplacian(edges, problem.n_classes), *values)
+    figures = torch.stack([objective, bound]).tolist()
+    curvature = _laplacian(edges, problem.n_classes)
+    return DualState(prices, labels, mean, curvature, *figures)
+
+
+def _empty_lists(problem: Problem) -> tuple[Tensor, Tensor]:
+    """Room for two labels and their classes a row."""
+    values = torch.empty_like(problem.weights)[:, None].repeat(1, 2)
+    return values, torch.empty_like(values, dtype=torch.int64)
 
 
 def _stiffness(row: RowSolution, prices: Tensor) -> Tensor:

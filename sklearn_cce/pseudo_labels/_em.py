@@ -1,79 +1,106 @@
-"""The paper's EM: majorise the balance term, solve one scalar root per row."""
+"""EM with a closed form, over-relaxed by a spectral step size.
+
+The paper's EM bounds the balance term by Jensen's inequality. Bounding
+``ln(s . y)`` in the same way gives an M-step without a root to find::
+
+    y_k <- y_k (t s_k + prices_k) / (1 + prices . y),    t = 1 / (s . y)
+
+It descends monotonically, in smaller steps. In the logarithms of the labels it is a
+gradient step, so the factor may be raised to a power, and Barzilai and Borwein's rule,
+in the metric weighted by y, gives the power. Where the objective would rise, the power
+is lowered, at last to 1: the plain step.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ._mstep import smallest_positive
 from ._problem import Problem, relative_gap
 from ._result import Solution
 
-_CHECK_EVERY = 10
 _SHARE_OF_PRIOR = 0.01
+_LOWER, _RAISE, _LARGEST_POWER = 0.25, 4.0, 1e8
 
 
-def smallest_positive(dtype: torch.dtype) -> float:
-    """A floor for entries of the labels that leaves room for products and ratios."""
-    return torch.finfo(dtype).tiny * 2.0**20
+class Labelling(NamedTuple):
+    """Labels, and what one pass over them tells; match is s . y of every row."""
+
+    labels: Tensor
+    match: Tensor
+    mean: Tensor
+    objective: float
 
 
-def maximise_rows(
-    probabilities: Tensor, pulls: Tensor, *, n_newton: int
-) -> tuple[Tensor, Tensor]:
-    """M-step: minimise ``-ln(s.y) - sum_k pulls_k ln y_k`` over the simplex, by row.
+def raised(
+    problem: Problem, labels: Tensor, growth: Tensor, power: float, out: Tensor
+) -> Labelling:
+    """Labels times ``exp(power * growth)``, normalised, written to ``out``."""
+    match, mean = torch.empty_like(problem.weights), torch.zeros_like(problem.prior)
+    floor = smallest_positive(labels.dtype)
+    for rows in problem.chunks():
+        part = growth[rows] * power
+        part = part.sub_(part.amax(1, keepdim=True)).exp_().mul_(labels[rows])
+        part = part.clamp_min_(floor).div_(part.sum(1, keepdim=True))
+        out[rows] = part
+        match[rows] = torch.linalg.vecdot(part, problem.probabilities[rows]).double()
+        mean += problem.weights[rows] @ part.double()
+    mean /= problem.n_samples
+    loss = -(problem.weights @ match.log()) / problem.n_samples
+    return Labelling(out, match, mean, float(loss + problem.balance(mean)))
 
-    The solution is ``y_k = a_k / (mu (1 - r_k) + r_k d)`` with ``r = s / max(s)``,
-    ``mu = 1 + sum(a)`` and d, the distance to the pole, the root of
-    ``g(d) = sum_k y_k = 1``. 1/g is concave and increasing in d, so Newton's method
-    on ``1/g - 1`` climbs monotonically to the root from the smallest d that keeps
-    every entry at most 1.
+
+def spectral_power(
+    problem: Problem, state: Labelling, growth: Tensor, power: float
+) -> float:
+    """Set ``growth`` to the logarithm of the plain step; the power for the next one.
 
     Parameters
     ----------
-    probabilities : Tensor of shape (n_rows, n_classes)
-    pulls : Tensor of shape (n_rows, n_classes)
-        The coefficients a of the majorised balance term, non-negative.
-    n_newton : int
-        Number of Newton steps.
-
-    Returns
-    -------
-    labels : Tensor of shape (n_rows, n_classes)
-        Rows on the simplex.
-    excess : Tensor of shape (n_rows,)
-        g - 1 before the last normalisation: the error of the root.
+    problem : Problem
+    state : Labelling
+    growth : Tensor of shape (n_samples, n_classes)
+        That of the last step, zero before the first; overwritten.
+    power : float
+        That of the last step.
     """
-    pulls = pulls.clamp_min(smallest_positive(pulls.dtype))
-    ratio = probabilities / probabilities.amax(1, keepdim=True)
-    far = (1 - ratio) * (1 + pulls.sum(1, keepdim=True))
-    distance = ((pulls - far) / ratio).amax(1, keepdim=True)
-    for _ in range(n_newton):
-        inverse = 1 / torch.addcmul(far, ratio, distance)
-        labels = pulls * inverse
-        total = labels.sum(1, keepdim=True)
-        slope = (labels * inverse * ratio).sum(1, keepdim=True)
-        distance = distance + total * (total - 1) / slope
-    labels = pulls / torch.addcmul(far, ratio, distance)
-    total = labels.sum(1, keepdim=True)
-    return labels / total, (total - 1).squeeze(1)
-
-
-def em_step(problem: Problem, labels: Tensor, mean: Tensor) -> Tensor:
-    """One E-step and one M-step; overwrites and returns ``labels``."""
-    prices = problem.prices(mean).to(labels.dtype)
+    prices = problem.prices(state.mean).to(growth.dtype)
+    square, product = problem.prior.new_zeros(2)
     for rows in problem.chunks():
-        pulls = labels[rows] * prices
-        labels[rows] = _solved_rows(problem.probabilities[rows], pulls)
-    return labels
+        t = (1 / state.match[rows, None]).to(growth.dtype)
+        labels, before = state.labels[rows], growth[rows]
+        now = torch.addcmul(prices, problem.probabilities[rows], t)
+        now = now.clamp_min_(torch.finfo(now.dtype).tiny).log_()
+        now -= torch.log1p(labels @ prices)[:, None]
+        weights, weighted = problem.weights[rows], labels * before
+        square += weights @ torch.linalg.vecdot(weighted, before).double()
+        product += weights @ torch.linalg.vecdot(weighted, now).double()
+        growth[rows] = now
+    square, product = torch.stack([square, product]).tolist()
+    if square == 0:
+        return power
+    ratio = square / (square - product) if product < square else _RAISE
+    return min(max(1.0, ratio * power), _LARGEST_POWER)
 
 
-def _solved_rows(probabilities: Tensor, pulls: Tensor) -> Tensor:
-    tolerance = 64 * torch.finfo(pulls.dtype).eps
-    for n_newton in (6, 12, 40):
-        labels, excess = maximise_rows(probabilities, pulls, n_newton=n_newton)
-        if float(excess.abs().max()) <= tolerance:
-            break
-    return labels
+def em_steps(problem: Problem, labels: Tensor) -> Iterator[Labelling]:
+    """Steps of the over-relaxed EM from given labels; the objective never rises."""
+    growth, spare, power = torch.zeros_like(labels), torch.empty_like(labels), 1.0
+    state = raised(problem, labels, growth, 0.0, torch.empty_like(labels))
+    while True:
+        power = spectral_power(problem, state, growth, power)
+        trial = raised(problem, state.labels, growth, power, spare)
+        while not trial.objective <= state.objective and power > 1:
+            power = max(1.0, power * _LOWER)
+            trial = raised(problem, state.labels, growth, power, spare)
+        if trial.objective <= state.objective:
+            state, spare = trial, state.labels
+        yield state
 
 
 def first_labels(problem: Problem, init: Tensor | None) -> Tensor:
@@ -94,14 +121,14 @@ def solve_em(
     problem: Problem, *, max_iter: int, tol: float, init: Tensor | None
 ) -> Solution:
     """EM until the certified gap is at most ``tol * max(1, abs(objective))``."""
-    labels = first_labels(problem, init)
-    mean, bound = problem.mean_labels(labels), -float("inf")
-    for n_iter in range(1, max_iter + 1):
-        labels = em_step(problem, labels, mean)
-        mean = problem.mean_labels(labels)
-        if n_iter % _CHECK_EVERY == 0 or n_iter == max_iter:
-            objective = float(problem.agreement(labels) + problem.balance(mean))
-            bound = max(bound, problem.lower_bound(problem.prices(mean)))
-            if relative_gap(objective, bound) <= tol:
-                break
-    return Solution(labels, objective, bound, n_iter, problem.prices(mean))
+    bound, check = -float("inf"), 2
+    steps = islice(em_steps(problem, first_labels(problem, init)), max_iter)
+    for n_iter, state in enumerate(steps, 1):
+        if n_iter < min(check, max_iter):
+            continue
+        check = n_iter + max(2, n_iter // 4)
+        objective = problem.objective(state.labels)
+        bound = max(bound, problem.lower_bound(problem.prices(state.mean)))
+        if relative_gap(objective, bound) <= tol:
+            break
+    return Solution(state.labels, objective, bound, n_iter, problem.prices(state.mean))

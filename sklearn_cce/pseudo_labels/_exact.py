@@ -14,13 +14,15 @@ from ._interior import follow_path
 from ._lists import listed, unrestricted
 from ._problem import Problem, relative_gap
 from ._result import Solution
-from ._rows import solve_rows
 
 # Labels below are taken for zero; the largest that keeps the certificate is used.
 _DUST = (1e-2, 1e-3, 1e-5, 1e-8, 0.0)
 # Width of the lists, and the problems that are too narrow for lists to pay.
 _WIDTH, _NARROW = 8, 32
 _ROUNDS = 3
+# Mean square distance from one-hot of merged rows, in units of the root of the
+# tolerance, at first; measured gaps go with the root of it.
+_FIRST_BUDGET = 0.01
 # Rows are merged where at most this share of them is left.
 _MOST_LEFT = 0.7
 # A second round of lists is made where the first came within this of the tolerance.
@@ -29,18 +31,6 @@ _CLOSE = 100.0
 _SAMPLE_ROWS, _SAMPLE_SHARE = 20, 0.1
 # Share of the tolerance that the merged or listed problem may use up.
 _INNER = 0.3
-
-
-def labels_at_prices(problem: Problem, prices: Tensor) -> ListedLabels:
-    """The best labels of each row at given prices: at most two classes a row."""
-    shape = problem.n_samples, 2
-    values = prices.new_empty(shape)
-    lists = torch.empty(shape, dtype=torch.int64, device=prices.device)
-    for rows in problem.chunks():
-        row = solve_rows(problem.probabilities[rows].double(), prices)
-        values[rows] = torch.stack([1 - row.share_high, row.share_high], 1)
-        lists[rows] = torch.stack([row.low, row.high], 1)
-    return ListedLabels(values, lists, problem.n_classes, problem.probabilities.dtype)
 
 
 def _cleaned(
@@ -74,7 +64,7 @@ class Attempts:
     def __init__(self, problem: Problem, tol: float, max_iter: int):
         self.problem, self.tol, self.left = problem, tol, max_iter
         self.n_iter, self.best, self.merged = 0, None, False
-        self.prices: Tensor | None = None
+        self.start: DualState | None = None
         self.dtype = problem.probabilities.dtype
 
     def _count(self, n_iter: int) -> None:
@@ -101,32 +91,36 @@ class Attempts:
         return self._settle(dual_pass(self.problem, prices))
 
     def _settle(self, state: DualState) -> bool:
-        if not state.gap <= 0.9 * self.tol:
+        if not state.gap <= self.tol:
             return False
-        labels = labels_at_prices(self.problem, state.prices)
-        objective = self.problem.objective(labels)
-        found = labels, objective, state.bound, self.n_iter, state.prices
+        found = state.labels, state.objective, state.bound, self.n_iter, state.prices
         self._keep(Solution(*found))
-        return relative_gap(objective, state.bound) <= self.tol
+        return True
 
-    def climb(self) -> bool:
-        """Newton's method on the prices from the best of the candidates."""
+    def guess(self) -> bool:
+        """Take the labels that the best of the first prices imply."""
         states = []
         for prices in _candidates(self.problem, self.tol, self.left):
-            self.prices = prices
             states.append(dual_pass(self.problem, prices))
             if self._settle(states[-1]):
                 return True
-        start, tol = min(states, key=sortable_gap), 0.9 * self.tol
-        state, n_iter = climb(self.problem, start, tol=tol, max_iter=self.left)
+        self.start = min(states, key=sortable_gap)
+        return False
+
+    def climb(self) -> bool:
+        """Newton's method on the prices, from the best of the first ones."""
+        state, n_iter = climb(
+            self.problem, self.start, tol=self.tol, max_iter=self.left
+        )
         self._count(n_iter)
         return self._settle(state)
 
     def merge(self) -> bool:
         """Merge rows that are nearly one-hot, if they are many."""
         most = int(_MOST_LEFT * self.problem.n_samples)
-        for scale in (1.0, 0.1):
-            groups = merge_rows(self.problem, tol=scale * self.tol, most=most)
+        budget = _FIRST_BUDGET * self.tol**0.5
+        for _ in range(_ROUNDS):
+            groups = merge_rows(self.problem, budget=budget, most=most)
             if groups is None or self.left < 1:
                 return False
             self.merged = True
@@ -140,14 +134,16 @@ class Attempts:
 
             if self._offer(point.labels, expand, point.prices):
                 return True
+            gap = relative_gap(self.best.objective, self.best.lower_bound)
+            budget *= 0.3 * min(1.0, self.tol / gap) ** 2
         return False
 
     def list_classes(self) -> bool:
         """Solve on short lists of classes, made anew at the prices that result."""
         if self.merged or self.problem.n_classes <= _NARROW:
             return False
-        prices = self.prices if _is_large(self.problem) else None
-        if prices is None:
+        prices = self.start.prices
+        if not _is_large(self.problem):
             prices = _rough_prices(self.problem, self.left)
         for _ in range(_ROUNDS):
             if self.left < 1:
@@ -219,7 +215,7 @@ def solve_exact(
     tries = Attempts(problem, tol, max_iter)
     if init is not None and tries.at_prices(_prices_of(problem, init)):
         return tries.best
-    for attempt in (tries.merge, tries.climb, tries.list_classes):
+    for attempt in (tries.guess, tries.merge, tries.climb, tries.list_classes):
         if attempt():
             return tries.best
     tries.follow_whole_path()

@@ -1,9 +1,10 @@
 """Rows that are nearly one-hot for the same class, merged to one weighted row.
 
 With y fixed, the mean of ``ln(s_i . y)`` over a group differs from ``ln`` of the mean
-row by half the variance of ``s_i . y`` over the group, relative to its square: merging
-rows within a distance e of one-hot costs the objective some ``e ** 2``. The labels and
-prices of the merged problem are certified on the whole one.
+row by half the variance of ``s_i . y`` over the group, relative to its square. It is at
+most of the order of the mean square distance from one-hot, of which a budget is spent
+on the rows that are nearest. The labels and prices of the merged problem are certified
+on the whole one.
 """
 
 from __future__ import annotations
@@ -15,9 +16,7 @@ from torch import Tensor
 
 from ._lists import Restricted
 from ._problem import Problem
-
-# Distances from one-hot that bound the groups, in units of the root of the tolerance.
-_EDGES = (0.3, 1.0, 3.0)
+from ._rows import row_argmax
 
 
 class Groups(NamedTuple):
@@ -27,15 +26,24 @@ class Groups(NamedTuple):
     index: Tensor
 
 
-def merge_rows(problem: Problem, *, tol: float, most: int) -> Groups | None:
-    """Merge rows at a cost of the order of ``tol``; None if over ``most`` are left."""
-    index = _group_numbers(problem, tol)
-    single = problem.n_classes * len(_EDGES)
-    if int((index >= single).sum()) > most:
+def merge_rows(problem: Problem, *, budget: float, most: int) -> Groups | None:
+    """Merge rows by class, nearest to one-hot first; None if over ``most`` are left.
+
+    Parameters
+    ----------
+    problem : Problem
+    budget : float
+        Bound on the mean square distance from one-hot, rows left alone taken as 0.
+    most : int
+        Largest number of rows that the merged problem may have.
+    """
+    best, distance = _distances(problem)
+    near = _nearest(distance, problem.weights, budget)
+    if problem.n_samples - int(near.sum()) > most:
         return None
+    alone = torch.arange(problem.n_samples, device=best.device) + problem.n_classes
+    index = torch.where(near, best, alone)
     keys, index = torch.unique(index, return_inverse=True)
-    if len(keys) > most:
-        return None
     share = (problem.weights + 1e-12) / problem.n_samples
     values = problem.prior.new_zeros(len(keys), problem.n_classes)
     for rows in problem.chunks():
@@ -50,17 +58,21 @@ def merge_rows(problem: Problem, *, tol: float, most: int) -> Groups | None:
     return Groups(merged, index)
 
 
-def _group_numbers(problem: Problem, tol: float) -> Tensor:
-    """A number by class and distance from one-hot; one of its own for other rows."""
-    edges = torch.tensor(_EDGES, dtype=torch.double, device=problem.prior.device)
-    edges = edges * max(tol, 1e-12) ** 0.5
-    numbers = torch.arange(problem.n_samples, device=edges.device)
-    numbers += problem.n_classes * len(edges)
+def _distances(problem: Problem) -> tuple[Tensor, Tensor]:
+    """The best class of every row, and one minus its probability, float64."""
+    best, distance = [], []
     for rows in problem.chunks():
         values = problem.probabilities[rows]
-        top, best = values.max(1)
-        distance = (values.sum(1) - top).double()
-        place = torch.bucketize(distance, edges)
-        number = best * len(edges) + place
-        numbers[rows] = torch.where(place < len(edges), number, numbers[rows])
-    return numbers
+        best.append(row_argmax(values))
+        top = values.gather(1, best[-1][:, None])[:, 0]
+        distance.append((values.sum(1) - top).double())
+    return torch.cat(best), torch.cat(distance).clamp_min_(0)
+
+
+def _nearest(distance: Tensor, weights: Tensor, budget: float) -> Tensor:
+    """The rows nearest to one-hot whose mean square distance is within the budget."""
+    ordered, order = distance.sort()
+    spent = (weights[order] * ordered.square()).cumsum(0) / len(distance)
+    near = torch.empty_like(order, dtype=torch.bool)
+    near[order] = spent <= budget
+    return near

@@ -55,7 +55,9 @@ def cut_rows(probabilities: Tensor, prices: Tensor, low: Tensor, high: Tensor) -
     price_low, price_high = prices[low], prices[high]
     t = two_line_minimum(slope_low, slope_high, price_low, price_high)
     model = torch.maximum(t * slope_low + price_low, t * slope_high + price_high)
-    value, line = torch.addcmul(prices, probabilities, t[:, None]).max(1)
+    lines = torch.addcmul(prices, probabilities, t[:, None])
+    line = row_argmax(lines)
+    value = _pick(lines, line)
     slack = 8 * torch.finfo(prices.dtype).eps
     better = value > model + slack * value.abs()
     rises = _pick(probabilities, line) * t >= 1
@@ -90,13 +92,19 @@ def solve_rows(
         Largest number of cutting planes; stopping early keeps ``value`` valid.
     """
     low, high = first_lines(probabilities, prices)
-    for _ in range(max_steps):
-        cut = cut_rows(probabilities, prices, low, high)
-        if not bool(cut.better.any()):
+    cut = cut_rows(probabilities, prices, low, high)
+    t, value = cut.t, cut.value
+    rows = cut.better.nonzero()[:, 0]
+    for _ in range(max_steps - 1):
+        if not len(rows):
             break
-        low, high = cut.low, cut.high
-    share = share_of_high(probabilities, cut.t, low, high)
-    return RowSolution(cut.value - torch.log(cut.t) - 1, cut.t, low, high, share)
+        part = probabilities.index_select(0, rows)
+        low[rows], high[rows] = cut.low[cut.better], cut.high[cut.better]
+        cut = cut_rows(part, prices, low[rows], high[rows])
+        t[rows], value[rows] = cut.t, cut.value
+        rows = rows[cut.better]
+    share = share_of_high(probabilities, t, low, high)
+    return RowSolution(value - torch.log(t) - 1, t, low, high, share)
 
 
 def _pick(matrix: Tensor, columns: Tensor) -> Tensor:
@@ -105,5 +113,15 @@ def _pick(matrix: Tensor, columns: Tensor) -> Tensor:
 
 def first_lines(probabilities: Tensor, prices: Tensor) -> tuple[Tensor, Tensor]:
     """The highest line at t = 0, and the steepest."""
-    high = probabilities.argmax(1)
-    return prices.argmax().expand_as(high), high
+    high = row_argmax(probabilities)
+    return prices.argmax().repeat(len(high)), high
+
+
+def row_argmax(matrix: Tensor) -> Tensor:
+    """Column of the largest entry of every row, shape (n_rows,).
+
+    numpy's uses vector instructions on the CPU, torch's does not (2.13).
+    """
+    if matrix.is_cpu and not torch.compiler.is_compiling():
+        return torch.from_numpy(matrix.numpy().argmax(1))
+    return matrix.argmax(1)

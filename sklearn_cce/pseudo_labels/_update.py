@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._em import maximise_rows
+from ._mstep import maximise_rows
 from ._rows import cut_rows, first_lines, share_of_high, two_line_minimum
 
 _DEFAULT_STEPS = {"exact": 5, "em": 3}

@@ -12,6 +12,7 @@ from scipy.optimize import linprog, minimize_scalar
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_cce.pseudo_labels import solve_pseudo_labels
+from sklearn_cce.pseudo_labels._dual_newton import dual_pass
 from sklearn_cce.pseudo_labels._groups import merge_rows
 from sklearn_cce.pseudo_labels._lists import listed
 from sklearn_cce.pseudo_labels._problem import build_problem
@@ -152,21 +153,14 @@ def lower_bound(s, fairness_weight, prices):
 @pytest.mark.parametrize("rows", [softmax_rows(400, 30), hard_cases(30, float)])
 def test_em_and_exact_agree_to_their_certificates(fairness_weight, rows):
     options = {"fairness_weight": fairness_weight, "max_iter": 200}
-    with pytest.warns(Warning) if fairness_weight > 1 else _nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
         em = solve_pseudo_labels(rows, method="em", tol=1e-3, **options)
     exact = solve_pseudo_labels(rows, method="exact", tol=1e-6, **options)
     assert exact.converged
     slack = 1e-6 * max(1, abs(exact.objective))
     assert em.lower_bound <= exact.objective + slack
     assert exact.lower_bound <= em.objective + slack
-
-
-class _nothing:
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *args):
-        return False
 
 
 def test_few_rows_use_more_than_two_classes():
@@ -217,11 +211,15 @@ def nearly_one_hot(n_samples, n_classes, seed=0):
 def test_merged_rows_are_certified_on_the_whole_problem(fairness_weight, n_classes):
     s = nearly_one_hot(400, n_classes)
     problem = build_problem(torch.tensor(s), fairness_weight, None, None)
-    groups = merge_rows(problem, tol=1e-4, most=200)
+    groups = merge_rows(problem, budget=1e-4, most=200)
     assert len(groups.merged.values) <= 200
     np.testing.assert_allclose(
         groups.merged.share @ groups.merged.values, s.mean(0), rtol=1e-10
     )
+    top, best = problem.probabilities.max(1)
+    alone = len(groups.merged.values) - len(best.unique())
+    spent = (1 - top).square().sort().values[: 400 - alone].sum() / 400
+    assert spent <= 1e-4 + 1e-12
     rough = solve_pseudo_labels(s, fairness_weight=fairness_weight, tol=1e-4)
     fine = solve_pseudo_labels(s, fairness_weight=fairness_weight, tol=1e-7)
     assert rough.converged and fine.converged
@@ -234,6 +232,34 @@ def test_merged_rows_are_certified_on_the_whole_problem(fairness_weight, n_class
         np.ones(400),
     )
     assert rough.objective == pytest.approx(expected, rel=1e-12)
+
+
+def test_rows_by_active_sets_are_the_maximum_over_pairs_of_classes():
+    """phi(prices) by a fine search over all two-class labels."""
+    s, prices = torch.tensor(softmax_rows(40, 6)), torch.linspace(1.0, 3.0, 6).double()
+    low, high = torch.combinations(torch.arange(6), 2).T
+    share = torch.linspace(0, 1, 2001).double()[:, None]
+    row = solve_rows(s, prices)
+    for i in range(40):
+        match = share * s[i, high] + (1 - share) * s[i, low]
+        value = match.log() + share * prices[high] + (1 - share) * prices[low]
+        assert float(row.value[i]) == pytest.approx(float(value.max()), abs=1e-6)
+        assert float(row.value[i]) >= float(value.max()) - 1e-12
+
+
+def test_one_pass_over_the_rows_tells_objective_and_bound():
+    s = softmax_rows(300, 8)
+    weight = np.random.default_rng(0).uniform(size=300)
+    problem = build_problem(torch.tensor(s), 2.0, None, weight)
+    state = dual_pass(problem, torch.linspace(1.5, 2.5, 8).double())
+    assert state.objective == pytest.approx(problem.objective(state.labels), rel=1e-12)
+    assert state.bound == pytest.approx(problem.lower_bound(state.prices), rel=1e-12)
+
+
+def test_sure_predictions_in_balance_need_no_step():
+    s = nearly_one_hot(2000, 4)
+    result = solve_pseudo_labels(s, fairness_weight=1.0, tol=1e-2)
+    assert result.n_iter == 0 and result.converged
 
 
 @pytest.mark.parametrize("width", [2, 5])
