@@ -34,7 +34,7 @@ def means(rows: pd.DataFrame, column: str, by: str) -> pd.DataFrame:
 
 
 def spreads(rows: pd.DataFrame, column: str, by: list[str]) -> pd.Series:
-    """Return ``mean ± standard deviation`` over the seeds as text."""
+    """Return ``mean ± standard deviation (number of seeds)`` as text."""
 
     def spread(part: pd.DataFrame) -> str:
         if (part["status"] != "ok").any():
@@ -43,7 +43,8 @@ def spreads(rows: pd.DataFrame, column: str, by: list[str]) -> pd.Series:
         if values.isna().all():
             return "-"
         digits = 1 if column == "cpu_seconds" else 3
-        return f"{values.mean():.{digits}f} ± {values.std(ddof=0):.{digits}f}"
+        mean, std = values.mean(), values.std(ddof=0)
+        return f"{mean:.{digits}f} ± {std:.{digits}f} ({len(values)})"
 
     return rows.groupby(by).apply(spread, include_groups=False)
 
@@ -115,7 +116,7 @@ def report_methods(path: Path) -> None:
     rows = pd.read_csv(path)
     for column, title in MEASURES.items():
         table = ordered(spreads(rows, column, ["data", "method"]).unstack("method"))
-        show(f"{title}, mean ± std over seeds", table.T)
+        show(f"{title}, mean ± std (number of seeds)", table.T)
     if REFERENCE in set(rows["method"]):
         show(f"All data sets, against {REFERENCE}", against_reference(rows))
         balanced = rows[~rows["data"].str.contains("_lt")]
@@ -132,5 +133,5 @@ def report_parameter(path: Path, by: str) -> None:
     for column in ("accuracy", "nmi"):
         table = spreads(rows, column, ["data", *keys]).unstack("data")
         names = [name for name in NAMES if name in table.columns]
-        show(f"{MEASURES[column]}, mean ± std over seeds", table[names])
+        show(f"{MEASURES[column]}, mean ± std (number of seeds)", table[names])
     print(f"\n{path} holds every fit")
