@@ -107,11 +107,11 @@ def climb(
         step = newton_direction(problem, state)
         trial = dual_pass(problem, state.prices + step)
         if not trial.gap < 0.5 * state.gap:
-            return min(state, trial, key=sortable_gap), n_iter + 1
+            return min(state, trial, key=by_gap), n_iter + 1
         state = trial
     return state, max_iter
 
 
-def sortable_gap(state: DualState) -> float:
-    """The gap, infinite where it is not a number."""
-    return state.gap if state.gap == state.gap else float("inf")
+def by_gap(state: DualState) -> tuple[float, float]:
+    """Sorts states by gap, those without a finite one by their bound."""
+    return state.gap if state.gap == state.gap else float("inf"), -state.bound

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ._compact import Labels, ListedLabels, MergedLabels, without_dust
-from ._dual_newton import DualState, climb, dual_pass, sortable_gap
+from ._dual_newton import DualState, by_gap, climb, dual_pass
 from ._groups import merge_rows
 from ._interior import follow_path
 from ._lists import listed, unrestricted
@@ -104,7 +104,7 @@ class Attempts:
             states.append(dual_pass(self.problem, prices))
             if self._settle(states[-1]):
                 return True
-        self.start = min(states, key=sortable_gap)
+        self.start = min(states, key=by_gap)
         return False
 
     def climb(self) -> bool:
@@ -184,13 +184,13 @@ def _is_large(problem: Problem) -> bool:
 
 
 def _candidates(problem: Problem, tol: float, max_iter: int) -> Iterator[Tensor]:
-    """Prices of a sample, or else those of the predictions and those of balance."""
+    """Prices of the predictions; then those of a sample, or else of balance."""
+    yield problem.prices(problem.mean_labels(problem.probabilities))
     if _is_large(problem):
         every = problem.n_samples // _sample_size(problem)
         some = problem.take(slice(None, None, every))
         yield solve_exact(some, max_iter=max_iter, tol=tol, init=None).prices
     else:
-        yield problem.prices(problem.mean_labels(problem.probabilities))
         yield torch.where(problem.prior > 0, problem.fairness_weight, 0.0).double()
 
 

@@ -56,8 +56,10 @@ def solve_pseudo_labels(
     method : {"exact", "em", "pgd"}, default="exact"
         ``"exact"`` climbs the dual or follows the central path, in some 10 to 60 steps,
         with rows merged that are nearly one-hot and short lists of classes. ``"em"``
-        is the expectation maximisation of [1]_, Section 3. ``"pgd"`` is projected
-        gradient descent with spectral steps and an exact line search.
+        is the expectation maximisation of [1]_, Section 3, with a closed form in
+        place of the inner root and over-relaxed steps; it descends monotonically.
+        ``"pgd"`` is projected gradient descent with spectral steps and an exact line
+        search.
     max_iter : int, default=None
         Largest number of iterations; None takes the method's own.
     tol : float, default=1e-4
