@@ -53,6 +53,9 @@ from sklearn_cce.views import Neighbors, View, make_views
 LEAST_EPOCHS, LEAST_STEPS = 30, 1000
 """Least passes and gradient steps of a fit by default."""
 
+N_NEIGHBORS = 5
+"""Number of neighbours that serve as views by default."""
+
 LOSSES: dict[str, type[nn.Module]] = {
     "collision": CollisionCrossEntropyLoss,
     "shannon": ShannonCrossEntropyLoss,
@@ -94,10 +97,10 @@ default='auto'
         What makes further views of a sample, which learn its label, or where it has
         none, each other's pseudo-label: 'neighbors', 'noise', an object of
         :mod:`sklearn_cce.views`, a sparse graph of the samples in `fit`, a callable
-        that takes and returns a batch of samples as a tensor. 'auto' means
-        'neighbors' (and for images small shifts, rotations and changes of size) if
-        samples without a label are given, and None otherwise. With neighbours,
-        samples near a labelled one begin with its label.
+        that takes and returns a batch of samples as a tensor. 'auto' means the 5
+        nearest neighbours (and for images small shifts, rotations and changes of
+        size) if samples without a label are given, and None otherwise. With
+        neighbours, samples near a labelled one begin with its label.
     module : {'mlp', 'linear', 'vgg4'}, torch.nn.Module or callable, default='mlp'
         The network. A callable, such as a class of modules, is called with
         ``(in_shape, n_classes)``, where ``in_shape`` is the number of features, or
@@ -470,7 +473,7 @@ default='auto'
         if classes is None and not masses.any():
             raise ValueError("sample_weight must be positive for a labelled sample.")
         params = self._class_params(found, masses)
-        views = make_views(self._views(targets), len(source.shape) - 1)
+        views = self._make_views(targets, len(source.shape) - 1)
         seed = draw_seed(self.random_state)
         watch = None
         if self.early_stopping and classes is None:
@@ -503,10 +506,15 @@ default='auto'
             "pseudo_labels": self.pseudo_labels,
         }
 
-    def _views(self, targets: np.ndarray) -> Any:
-        """Return the views, where 'auto' means none if all samples have labels."""
-        auto = isinstance(self.views, str) and self.views == "auto"
-        return None if auto and not np.isnan(targets).any() else self.views
+    def _make_views(self, targets: np.ndarray, n_axes: int) -> list[View]:
+        """Return the views; 'auto' means none if all samples have labels."""
+        if not (isinstance(self.views, str) and self.views == "auto"):
+            return make_views(self.views, n_axes)
+        if not np.isnan(targets).any():
+            return []
+        few = Neighbors(n_neighbors=N_NEIGHBORS)
+        views = make_views("auto", n_axes)
+        return [few if isinstance(view, Neighbors) else view for view in views]
 
     def _hold_out(
         self,
