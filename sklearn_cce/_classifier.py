@@ -548,6 +548,7 @@ default='auto'
         if not keep_order and any(isinstance(view, Neighbors) for view in views):
             rows = rows_for_graph(len(source), weight, seed)
             if rows is not None:
+                rows = with_labelled(rows, target, weight)
                 source, target = take(source, rows), target[rows]
                 weight = None if weight is None else weight[rows]
         mergeable = 0 if keep_order else self.batch_size
@@ -568,6 +569,19 @@ default='auto'
             if net.interrupted_:
                 return
         self._train(net, geometry.with_views(), epochs - n_first, seed)
+
+
+def with_labelled(
+    rows: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None
+) -> torch.Tensor:
+    """Add the labelled samples to a subset, or so many as the subset has."""
+    usable = ~target[:, 0].isnan()
+    if weight is not None:
+        usable &= weight > 0
+    usable[rows] = False
+    others = usable.nonzero()[:, 0]
+    step = -(-max(len(others), 1) // len(rows))
+    return torch.cat([rows, others[::step]]).sort().values
 
 
 def warm_up_samples(geometry: Geometry) -> Samples:
