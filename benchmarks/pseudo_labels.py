@@ -189,10 +189,11 @@ def compare(
     methods: list[str],
     repeats: int,
     limit: float,
+    reference: float,
 ) -> Iterator[tuple]:
     """Rows of the table for one problem."""
     device = s.device.type
-    best = solve_pseudo_labels(s, fairness_weight=fairness_weight, tol=2e-7)
+    best = solve_pseudo_labels(s, fairness_weight=fairness_weight, tol=reference)
     optimum = (best.objective + best.lower_bound) / 2
     problem = build_problem(s, fairness_weight, None, None)
     key = (network, *s.shape, fairness_weight)
@@ -281,6 +282,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--networks", nargs="+", default=["untrained", "trained"])
     parser.add_argument("--methods", nargs="*", default=list(ITERATIVE))
     parser.add_argument("--limit", type=float, help="seconds a method may take")
+    parser.add_argument(
+        "--reference", type=float, default=2e-7, help="gap of the certified optimum"
+    )
     parser.add_argument("--repeats", type=int)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--name", default="pseudo_labels")
@@ -317,6 +321,7 @@ def main() -> None:
                         options.methods,
                         options.repeats,
                         options.limit,
+                        options.reference,
                     )
                 )
                 show(some)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -98,17 +98,15 @@ class Attempts:
         return True
 
     def guess(self) -> bool:
-        """Take the labels that the best of the first prices imply."""
-        states = []
-        for prices in _candidates(self.problem, self.tol, self.left):
-            states.append(dual_pass(self.problem, prices))
-            if self._settle(states[-1]):
-                return True
-        self.start = min(states, key=by_gap)
-        return False
+        """Take the labels that the prices of the predictions imply."""
+        mean = self.problem.mean_labels(self.problem.probabilities)
+        self.start = dual_pass(self.problem, self.problem.prices(mean))
+        return self._settle(self.start)
 
     def climb(self) -> bool:
-        """Newton's method on the prices, from the best of the first ones."""
+        """Newton's method on the prices, from the best that are at hand."""
+        other = _other_prices(self.problem, self.tol, self.left)
+        self.start = min(self.start, dual_pass(self.problem, other), key=by_gap)
         state, n_iter = climb(
             self.problem, self.start, tol=self.tol, max_iter=self.left
         )
@@ -183,15 +181,13 @@ def _is_large(problem: Problem) -> bool:
     return _sample_size(problem) <= _SAMPLE_SHARE * problem.n_samples
 
 
-def _candidates(problem: Problem, tol: float, max_iter: int) -> Iterator[Tensor]:
-    """Prices of the predictions; then those of a sample, or else of balance."""
-    yield problem.prices(problem.mean_labels(problem.probabilities))
+def _other_prices(problem: Problem, tol: float, max_iter: int) -> Tensor:
+    """Prices of a sample, or those of balance."""
     if _is_large(problem):
         every = problem.n_samples // _sample_size(problem)
         some = problem.take(slice(None, None, every))
-        yield solve_exact(some, max_iter=max_iter, tol=tol, init=None).prices
-    else:
-        yield torch.where(problem.prior > 0, problem.fairness_weight, 0.0).double()
+        return solve_exact(some, max_iter=max_iter, tol=tol, init=None).prices
+    return torch.where(problem.prior > 0, problem.fairness_weight, 0.0).double()
 
 
 def _prices_of(problem: Problem, init: Tensor) -> Tensor:
