@@ -470,13 +470,13 @@ default='auto'
             self._check_goes_on(source.shape[1:], found)
         weight = relative(check_weight(sample_weight, source))
         masses = class_masses(targets, weight)
-        if classes is None and not masses.any():
+        if not masses.any() and classes is None:
             raise ValueError("sample_weight must be positive for a labelled sample.")
         params = self._class_params(found, masses)
         views = self._make_views(targets, len(source.shape) - 1)
         seed = draw_seed(self.random_state)
-        watch = None
-        if self.early_stopping and classes is None:
+        one_pass, watch = classes is not None, None
+        if self.early_stopping and not one_pass:
             watch, weight = self._hold_out(source, targets, weight, seed)
         with seeded(seed, device):
             geometry = self._geometry(source, weight, targets, views, seed)
@@ -485,10 +485,7 @@ default='auto'
             else:
                 net = self._make_net(geometry.samples, len(found), **params)
             with watched(net, watch):
-                if classes is None:
-                    self._learn(net, geometry, warm_up=not goes_on, seed=seed)
-                else:
-                    self._train(net, geometry.with_views(), 1, seed, anneal=False)
+                self._learn(net, geometry, goes_on, one_pass, seed)
         self.n_iter_ = len(net.history) - (len(self.history_) if goes_on else 0)
         self._keep(net, source)
         self.classes_ = found
@@ -555,20 +552,31 @@ default='auto'
         return Geometry(make_samples(source, weight, mergeable, target), views)
 
     def _learn(
-        self, net: CollisionNet, geometry: Geometry, warm_up: bool, seed: int
+        self,
+        net: CollisionNet,
+        geometry: Geometry,
+        goes_on: bool,
+        one_pass: bool,
+        seed: int,
     ) -> None:
         """Train a net; if labels are missing, first on labels of samples nearby."""
-        samples = geometry.samples
-        n_batches = len(net.get_iterator(samples, training=True))
-        usual = max(LEAST_EPOCHS, -(-LEAST_STEPS // n_batches))
-        epochs, n_first = self.max_epochs or usual, 0
-        if warm_up and bool(samples.target.isnan().any()):
-            n_first = epochs // 2
-        if n_first:
-            self._train(net, warm_up_samples(geometry), n_first, seed)
+        samples = geometry.with_views()
+        if one_pass:
+            self._train(net, samples, 1, seed, anneal=False)
+            return
+        epochs = self.max_epochs or default_epochs(net, samples)
+        if not goes_on and bool(samples.target.isnan().any()) and epochs > 1:
+            self._train(net, warm_up_samples(geometry), epochs // 2, seed)
+            epochs -= epochs // 2
             if net.interrupted_:
                 return
-        self._train(net, geometry.with_views(), epochs - n_first, seed)
+        self._train(net, samples, epochs, seed)
+
+
+def default_epochs(net: CollisionNet, samples: Samples) -> int:
+    """Return the number of passes over the data that a fit takes by default."""
+    n_batches = len(net.get_iterator(samples, training=True))
+    return max(LEAST_EPOCHS, -(-LEAST_STEPS // n_batches))
 
 
 def with_labelled(
@@ -596,9 +604,7 @@ def warm_up_samples(geometry: Geometry) -> Samples:
         )
     known = (~samples.target[:, 0].isnan()).float()
     weight = known if samples.weight is None else known * samples.weight
-    return replace(
-        samples, weight=weight / weight[weight > 0].mean(), target=samples.target
-    )
+    return replace(samples, weight=weight / weight[weight > 0].mean())
 
 
 def most_probable(logits: torch.Tensor) -> torch.Tensor:
