@@ -158,7 +158,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, default=folder)
     parser.add_argument("--setups", nargs="+", choices=SETUPS, default=["affine"])
     parser.add_argument("--samples", type=int, default=10_000)
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--bfloat16", action="store_true")
