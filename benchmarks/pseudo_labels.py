@@ -149,82 +149,85 @@ def clock(device: str) -> float:
 
 
 def first_below(
-    steps: Callable, problem: Problem, optimum: float, limit: float, device: str
+    steps: Callable, problem: Problem, optimum: float, options: argparse.Namespace
 ) -> dict[float, tuple[int, float]]:
     """Iterations and seconds at which each gap is first met within the limit."""
     met, seconds, n_iter = {}, 0.0, 0
     iteration = steps(problem, first_labels(problem, None))
-    while len(met) < len(GAPS) and seconds < limit:
-        start = clock(device)
+    while len(met) < len(options.gaps) and seconds < options.limit:
+        start = clock(options.device)
         labels = next(iteration)
-        seconds += clock(device) - start
+        seconds += clock(options.device) - start
         n_iter += 1
         gap = (problem.objective(labels) - optimum) / max(1.0, abs(optimum))
-        for target in GAPS:
+        for target in options.gaps:
             if gap <= target:
                 met.setdefault(target, (n_iter, seconds))
     return met
 
 
 def exact_times(
-    s: Tensor, fairness_weight: float, repeats: int, device: str
+    s: Tensor, fairness_weight: float, options: argparse.Namespace
 ) -> dict[float, tuple[int, float]]:
     """Iterations and median seconds of the exact method to each certified gap."""
     met = {}
-    for target in GAPS:
+    for target in options.gaps:
         seconds = []
-        for _ in range(repeats):
-            start = clock(device)
+        for _ in range(options.repeats):
+            start = clock(options.device)
             result = solve_pseudo_labels(s, fairness_weight=fairness_weight, tol=target)
-            seconds.append(clock(device) - start)
+            seconds.append(clock(options.device) - start)
         if result.converged:
             met[target] = result.n_iter, statistics.median(seconds)
     return met
 
 
 def compare(
-    network: str,
-    s: Tensor,
-    fairness_weight: float,
-    methods: list[str],
-    repeats: int,
-    limit: float,
-    reference: float,
+    network: str, s: Tensor, fairness_weight: float, options: argparse.Namespace
 ) -> Iterator[tuple]:
     """Rows of the table for one problem."""
-    device = s.device.type
-    best = solve_pseudo_labels(s, fairness_weight=fairness_weight, tol=reference)
+    key = (network, *s.shape, fairness_weight)
+    exact = exact_times(s, fairness_weight, options)
+    for gap in options.gaps:
+        yield (*key, "exact", gap, *exact.get(gap, ("", "not met")), options.repeats)
+    if not options.methods:
+        return
+    best = solve_pseudo_labels(
+        s, fairness_weight=fairness_weight, tol=options.reference
+    )
     optimum = (best.objective + best.lower_bound) / 2
     problem = build_problem(s, fairness_weight, None, None)
-    key = (network, *s.shape, fairness_weight)
-    for gap, figures in exact_times(s, fairness_weight, repeats, device).items():
-        yield (*key, "exact", gap, *figures, repeats)
-    for name in methods:
-        steps = ITERATIVE[name]
-        runs = [first_below(steps, problem, optimum, limit, device)]
-        if len(runs[0]) == len(GAPS):
-            runs += [
-                first_below(steps, problem, optimum, limit, device)
-                for _ in range(repeats - 1)
-            ]
-        for gap in GAPS:
-            seconds = [run[gap][1] for run in runs if gap in run]
-            if seconds:
-                median = statistics.median(seconds)
-                yield (*key, name, gap, runs[0][gap][0], median, len(seconds))
-            else:
-                yield (*key, name, gap, "", f">{limit:g}", len(runs))
+    for name in options.methods:
+        for row in iterative_rows(ITERATIVE[name], problem, optimum, options):
+            yield (*key, name, *row)
+
+
+def iterative_rows(
+    steps: Callable, problem: Problem, optimum: float, options: argparse.Namespace
+) -> Iterator[tuple]:
+    """Gap, iterations, median seconds and runs of one method."""
+    runs = [first_below(steps, problem, optimum, options)]
+    if len(runs[0]) == len(options.gaps):
+        for _ in range(options.repeats - 1):
+            runs.append(first_below(steps, problem, optimum, options))
+    for gap in options.gaps:
+        seconds = [run[gap][1] for run in runs if gap in run]
+        if seconds:
+            yield gap, runs[0][gap][0], statistics.median(seconds), len(seconds)
+        else:
+            yield gap, "", f">{options.limit:g}", len(runs)
 
 
 def show(rows: list[tuple]) -> None:
     """One line a method: iterations and seconds to every gap."""
+    gaps = list(dict.fromkeys(row[5] for row in rows))
     by_method = itertools.groupby(rows, key=lambda row: row[4])
     print("\n{} network, N={}, K={}, fairness weight {:g}".format(*rows[0][:4]))
-    print(f"{'':26}" + "".join(f"{gap:>18.0e}" for gap in GAPS))
+    print(f"{'':26}" + "".join(f"{gap:>18.0e}" for gap in gaps))
     for method, lines in by_method:
         cells = {row[5]: (row[6], row[7]) for row in lines}
         text = ""
-        for gap in GAPS:
+        for gap in gaps:
             steps, seconds = cells.get(gap, ("", "not met"))
             seconds = seconds if isinstance(seconds, str) else f"{seconds:.3g} s"
             text += f"{steps!s:>7}{seconds:>11}"
@@ -264,11 +267,10 @@ def plot(rows: list[tuple], path: Path) -> None:
 
 
 def write(rows: list[tuple], folder: Path, name: str) -> None:
-    """The table as CSV and as a plot."""
+    """The table as CSV."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / f"{name}.csv", "w", newline="") as file:
         csv.writer(file).writerows([FIELDS, *rows])
-    plot(rows, folder / f"{name}.png")
 
 
 def arguments() -> argparse.Namespace:
@@ -281,6 +283,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--weights", type=float, nargs="+", default=[1.0, 10.0, 100.0])
     parser.add_argument("--networks", nargs="+", default=["untrained", "trained"])
     parser.add_argument("--methods", nargs="*", default=list(ITERATIVE))
+    parser.add_argument("--gaps", type=float, nargs="+", default=list(GAPS))
     parser.add_argument("--limit", type=float, help="seconds a method may take")
     parser.add_argument(
         "--reference", type=float, default=2e-7, help="gap of the certified optimum"
@@ -313,20 +316,11 @@ def main() -> None:
                 device=options.device,
             )
             for weight in options.weights:
-                some = list(
-                    compare(
-                        network,
-                        s,
-                        weight,
-                        options.methods,
-                        options.repeats,
-                        options.limit,
-                        options.reference,
-                    )
-                )
+                some = list(compare(network, s, weight, options))
                 show(some)
                 rows += some
                 write(rows, options.output, options.name)
+    plot(rows, options.output / f"{options.name}.png")
 
 
 if __name__ == "__main__":
