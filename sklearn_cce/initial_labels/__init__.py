@@ -52,7 +52,7 @@ def initial_labels(
     labels : ndarray of shape (n_samples, n_clusters), float32
         Every row sums to 1.
     prior : ndarray of shape (n_clusters,), float64
-        Equal shares, unless the clusters are clearly not of equal sizes.
+        Their shares, none much smaller than an equal one.
     """
     if len(Z) <= n_clusters or n_clusters == 1:
         labels = np.arange(len(Z)) % n_clusters
@@ -65,8 +65,6 @@ def initial_labels(
             Z, affinity, n_clusters, weight, n_spectral, np.random.default_rng(seed)
         )
     soft = consensus(candidates.labels, candidates.scores, n_clusters, weight)
-    if candidates.equal_sizes:
-        return soft, np.full(n_clusters, 1 / n_clusters)
     return soft, estimated_prior(soft, weight)
 
 

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.linalg import eigsh
 from sklearn.cluster import KMeans
 
 from ._information import (
     ascend,
-    entropy,
     information,
     merge_groups,
     pair_shares,
@@ -20,14 +18,21 @@ from ._information import (
 SHAPES = ((1.5, 0), (2, 0), (2, 10), (3, 10))
 """Groups per cluster, and exponent of the eigenvalues, of the candidates in turn."""
 
-EQUAL, FREE = 0.0, 0.6
-"""Discounts of the entropy: for clusters of equal sizes, and of whatever sizes."""
+MERGERS = (0.0, 0.3, 0.6)
+"""Discounts of the entropy with which groups are merged: the larger, the freer the
+sizes of the clusters."""
 
-FREE_DEFICIT = 0.145
-"""Free sizes are believed where they leave this share of the entropy ln K unused."""
+DISCOUNT = 0.3
+"""Discount of the entropy by which candidates are ranked."""
 
 MAX_SPREAD = 1.5
 """Candidates that spread so much more than the most compact one are left out."""
+
+SMALL_MATRIX = 1_000
+"""Up to this size all eigenvectors are computed."""
+
+FILTERS, FILTER_DEGREE = 3, 16
+"""Number of Chebyshev filters, and of products with the matrix in each."""
 
 FEW_SAMPLES = 5_000
 """Up to here k-means is cheap enough for ten starts."""
@@ -42,30 +47,71 @@ class Candidates:
     labels : ndarray of shape (n_candidates, n_samples)
         The clusterings.
     scores : ndarray of shape (n_candidates,)
-        Information between neighbours, in nats, falling.
-    equal_sizes : bool
-        Whether clusters of equal sizes were favoured.
+        Information between neighbours less a part of the entropy, in nats, falling.
     """
 
     labels: np.ndarray
     scores: np.ndarray
-    equal_sizes: bool
 
 
 def eigenvectors(
     affinity: sp.csr_matrix, n_vectors: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the leading eigenpairs of the normalised affinity, largest first."""
+    """Return the leading eigenpairs of the normalised affinity, largest first.
+
+    Small matrices are solved as a whole, large ones by subspace iteration with a
+    Chebyshev filter [1]_: products with a block of vectors, which need no more memory
+    than a few such blocks.
+
+    Parameters
+    ----------
+    affinity : csr_matrix of shape (n_samples, n_samples)
+        Symmetric weights of the pairs of neighbours.
+    n_vectors : int
+        How many.
+    rng : Generator
+        Draws the first block.
+
+    Returns
+    -------
+    values : ndarray of shape (n_vectors,)
+        At most 1.
+    vectors : ndarray of shape (n_samples, n_vectors)
+        Orthonormal columns.
+
+    References
+    ----------
+    .. [1] Zhou & Saad (2007), "A Chebyshev-Davidson algorithm for large symmetric
+       eigenproblems".
+    """
     n = affinity.shape[0]
     degree = np.maximum(np.asarray(affinity.sum(axis=1)).ravel(), 1e-30)
     scale = sp.diags_array((degree**-0.5).astype(np.float32))
-    normalised = scale @ affinity @ scale
-    if n_vectors > n // 3:
-        values, vectors = np.linalg.eigh(normalised.toarray())
+    matrix = sp.csr_array(scale @ affinity @ scale)
+    if n <= SMALL_MATRIX or n_vectors > n // 4:
+        values, vectors = np.linalg.eigh(matrix.toarray())
     else:
-        start = rng.standard_normal(n).astype(np.float32)
-        values, vectors = eigsh(normalised, n_vectors, which="LA", tol=1e-2, v0=start)
+        block = rng.standard_normal((n, n_vectors + n_vectors // 4 + 5))
+        values, vectors = filtered_subspace(matrix, block.astype(np.float32))
     return values[: -n_vectors - 1 : -1], vectors[:, : -n_vectors - 1 : -1]
+
+
+def filtered_subspace(
+    matrix: sp.csr_array, block: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return Ritz pairs, rising, after damping all eigenvalues below a rising bound."""
+    bound = 0.0
+    for _ in range(FILTERS):
+        centre, half_width = (bound - 1) / 2, (bound + 1) / 2
+        previous, block = block, (matrix @ block - centre * block) / half_width
+        for _ in range(FILTER_DEGREE - 1):
+            product = (matrix @ block - centre * block) * (2 / half_width)
+            previous, block = block, product - previous
+        block = np.linalg.qr(block)[0]
+        values, turn = np.linalg.eigh((block.T @ (matrix @ block)).astype(np.float64))
+        block = block @ turn.astype(np.float32)
+        bound = float(np.clip(values[0], 0, 0.999))
+    return values, block
 
 
 def kmeans(
@@ -92,15 +138,6 @@ def fine_groups(
     E = vectors[:, :n_groups] * values[:n_groups]
     length = np.linalg.norm(E, axis=1, keepdims=True)
     return kmeans(np.float32(E / np.maximum(length, 1e-12)), n_groups, weight, rng)
-
-
-def sizes_are_free(
-    candidates: list[np.ndarray], n_clusters: int, weight: np.ndarray
-) -> bool:
-    """Return whether clusters of free sizes turn out far from equal, on average."""
-    shares = [np.bincount(h, weight, n_clusters) / weight.sum() for h in candidates]
-    used = np.mean([entropy(share) for share in shares])
-    return 1 - used / np.log(n_clusters) > FREE_DEFICIT
 
 
 def spread(Z: np.ndarray, labels: np.ndarray, weight: np.ndarray) -> float:
@@ -145,40 +182,37 @@ def find_candidates(
     """
     n_most = min(3 * n_clusters, len(Z))
     values, vectors = eigenvectors(affinity, n_most, rng)
-    merged: dict[float, list[np.ndarray]] = {EQUAL: [], FREE: []}
+    found = []
     for i in range(n_spectral):
         ratio, power = SHAPES[i % len(SHAPES)]
         n_groups = min(int(ratio * n_clusters), n_most)
         powers = np.maximum(values, 0) ** power
         fine = fine_groups(powers, vectors, n_groups, weight, rng)
         shares = pair_shares(affinity, fine, n_groups)
-        for discount, found in merged.items():
-            found.append(merge_groups(shares, n_clusters, discount)[fine])
-    free = sizes_are_free(merged[FREE], n_clusters, weight)
-    discount = FREE if free else EQUAL
-    found = merged[discount]
-    if not free:
-        found = [ascend(affinity, h, n_clusters, rng) for h in found]
+        found += [merge_groups(shares, n_clusters, b)[fine] for b in MERGERS]
+    best = rank(found, affinity, n_clusters).labels[:n_spectral]
+    found = [ascend(affinity, h, n_clusters, rng, DISCOUNT) for h in best]
     n_init = 10 if len(Z) <= FEW_SAMPLES else 1
     found.append(kmeans(Z, n_clusters, weight, rng, n_init))
-    return rank(found, Z, affinity, n_clusters, weight, discount)
+    return rank(compact(found, Z, weight), affinity, n_clusters)
+
+
+def compact(
+    found: list[np.ndarray], Z: np.ndarray, weight: np.ndarray
+) -> list[np.ndarray]:
+    """Return the clusterings that spread little more than the most compact one."""
+    spreads = np.array([spread(Z, h, weight) for h in found])
+    tolerance = 1e-6 * float(weight @ np.sum(Z**2, axis=1))
+    bound = MAX_SPREAD * max(spreads.min(), 0) + tolerance
+    return [h for h, s in zip(found, spreads, strict=True) if s <= bound]
 
 
 def rank(
-    found: list[np.ndarray],
-    Z: np.ndarray,
-    affinity: sp.csr_matrix,
-    n_clusters: int,
-    weight: np.ndarray,
-    discount: float,
+    found: list[np.ndarray], affinity: sp.csr_matrix, n_clusters: int
 ) -> Candidates:
-    """Drop the clusterings that spread too much, and put the best first."""
-    spreads = np.array([spread(Z, h, weight) for h in found])
-    tolerance = 1e-6 * float(weight @ np.sum(Z**2, axis=1))
-    compact = spreads <= MAX_SPREAD * max(spreads.min(), 0) + tolerance
-    labels = np.array(found)[compact]
+    """Put the clusterings with the most information first."""
     scores = np.array(
-        [information(pair_shares(affinity, h, n_clusters), discount) for h in labels]
+        [information(pair_shares(affinity, h, n_clusters), DISCOUNT) for h in found]
     )
     order = np.argsort(-scores, kind="stable")
-    return Candidates(labels[order], scores[order], discount == EQUAL)
+    return Candidates(np.array(found)[order], scores[order])

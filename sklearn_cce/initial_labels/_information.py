@@ -117,6 +117,7 @@ def ascend(
     labels: np.ndarray,
     n_clusters: int,
     rng: np.random.Generator,
+    discount: float = 0.0,
     n_rounds: int = 4,
 ) -> np.ndarray:
     """Move samples to the cluster that their neighbours say most about.
@@ -134,6 +135,8 @@ def ascend(
         Number of clusters.
     rng : Generator
         Draws the samples.
+    discount : float, default=0.0
+        See :func:`information`.
     n_rounds : int, default=4
         Number of rounds.
 
@@ -143,13 +146,14 @@ def ascend(
         Clusters.
     """
     shares = pair_shares(affinity, labels, n_clusters)
-    tried, scores = [labels], [information(shares)]
+    tried, scores = [labels], [information(shares, discount)]
     for _ in range(n_rounds):
         mass = shares.sum(axis=1)
         gain = np.log((shares + 1e-7) / (np.outer(mass, mass) + 1e-7))
+        gain += discount / 2 * np.log(mass + 1e-7)
         better = (affinity @ gain.astype(np.float32)[labels]).argmax(axis=1)
         labels = np.where(rng.random(len(labels)) < 0.5, better, labels)
         shares = pair_shares(affinity, labels, n_clusters)
         tried.append(labels)
-        scores.append(information(shares))
+        scores.append(information(shares, discount))
     return tried[int(np.argmax(scores))]

@@ -1,0 +1,121 @@
+"""The start: what it finds, that it is repeatable, and small and odd data."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from sklearn.datasets import make_blobs, make_moons
+
+from sklearn_cce.initial_labels import consensus, estimated_prior, initial_labels
+from sklearn_cce.initial_labels._candidates import eigenvectors, spread
+from sklearn_cce.metrics import clustering_accuracy
+from sklearn_cce.views._neighbors import neighbor_graph
+
+
+def start(X, n_clusters, weight=None, n_spectral=4, seed=0):
+    Z = np.asarray(X - X.mean(0), np.float32)
+    weight = np.ones(len(Z)) if weight is None else weight
+    graph = neighbor_graph(torch.from_numpy(Z), 10)
+    return initial_labels(Z, graph, n_clusters, weight, n_spectral, seed)
+
+
+@pytest.mark.parametrize("n_clusters", [2, 3, 7])
+def test_separate_blobs_are_found(n_clusters):
+    X, y = make_blobs(60 * n_clusters, centers=8 * np.eye(n_clusters), random_state=0)
+    labels, prior = start(X, n_clusters)
+    assert clustering_accuracy(y, labels.argmax(1)) == 1
+    assert np.allclose(prior, 1 / n_clusters)
+
+
+def test_shapes_that_k_means_cannot_see_are_found():
+    X, y = make_moons(400, noise=0.05, random_state=0)
+    assert clustering_accuracy(y, start(X, 2)[0].argmax(1)) > 0.98
+
+
+def test_clearly_unequal_clusters_give_an_unequal_prior():
+    sizes = [600, 40, 30, 20]
+    X, y = make_blobs(sizes, centers=10 * np.eye(4), random_state=0)
+    labels, prior = start(X, 4)
+    assert clustering_accuracy(y, labels.argmax(1)) > 0.99
+    assert np.allclose(np.sort(prior), np.sort(sizes) / 690, atol=0.02)
+
+
+def test_labels_are_distributions_and_the_seed_determines_them():
+    X = np.random.default_rng(0).normal(size=(120, 4))
+    one, two, other = (start(X, 3, seed=seed)[0] for seed in (0, 0, 1))
+    assert one.dtype == np.float32
+    assert np.allclose(one.sum(1), 1, atol=1e-6)
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "n, n_clusters", [(1, 1), (1, 3), (3, 3), (4, 3), (5, 4), (9, 2), (12, 11), (40, 1)]
+)
+def test_few_samples_are_labelled_all_the_same(n, n_clusters):
+    labels, prior = start(np.random.default_rng(0).normal(size=(n, 2)), n_clusters)
+    assert labels.shape == (n, n_clusters)
+    assert np.allclose(labels.sum(1), 1, atol=1e-6)
+    assert prior.shape == (n_clusters,)
+    assert prior.sum() == pytest.approx(1)
+
+
+def test_equal_samples_are_labelled():
+    labels, _ = start(np.zeros((50, 3)), 4)
+    assert labels.shape == (50, 4)
+    assert np.isfinite(labels).all()
+
+
+def test_the_scale_of_the_weights_does_not_count():
+    X = np.random.default_rng(0).normal(size=(120, 4))
+    weight = np.random.default_rng(1).uniform(0.5, 2, 120)
+    one, two = start(X, 3, weight)[0], start(X, 3, 4 * weight)[0]
+    assert np.array_equal(one, two)
+
+
+def test_the_consensus_of_renamed_clusterings_is_one_of_them():
+    h = np.random.default_rng(0).integers(0, 4, 50)
+    names = np.array([[0, 1, 2, 3], [2, 3, 0, 1], [3, 2, 1, 0]])
+    mean = consensus(names[:, h], np.zeros(3), 4, np.ones(50))
+    assert np.array_equal(mean.argmax(1), h)
+    assert np.allclose(mean.max(1), 1)
+
+
+def test_better_clusterings_count_more():
+    labels = np.array([[0, 0, 1, 1], [0, 1, 0, 1]])
+    mean = consensus(labels, np.array([1.0, 0.99]), 2, np.ones(4))
+    assert mean[1] == pytest.approx([np.e / (1 + np.e), 1 / (1 + np.e)], rel=1e-5)
+
+
+def test_no_share_is_nearly_zero():
+    soft = np.eye(3, dtype=np.float32)[[0] * 99 + [1]]
+    prior = estimated_prior(soft, np.ones(100))
+    assert prior.sum() == pytest.approx(1)
+    assert prior.min() > 0.1 / 3 / 1.1
+
+
+@pytest.mark.parametrize("n", [20, 200])
+def test_eigenvectors_are_those_of_the_normalised_affinity(n):
+    X = np.random.default_rng(0).normal(size=(n, 3)).astype(np.float32)
+    graph = neighbor_graph(torch.from_numpy(X), 5)
+    W = sp.csr_matrix(graph + graph.T)
+    values, vectors = eigenvectors(W, 8, np.random.default_rng(0))
+    d = np.asarray(W.sum(1)).ravel() ** -0.5
+    expected = np.linalg.eigvalsh(d[:, None] * W.toarray() * d)[::-1][:8]
+    assert np.allclose(values, expected, atol=1e-2)
+    assert np.allclose(vectors.T @ vectors, np.eye(8), atol=1e-3)
+
+
+def test_spread_is_the_inertia_of_k_means():
+    rng = np.random.default_rng(0)
+    Z, labels, weight = (
+        rng.normal(size=(30, 3)),
+        np.arange(30) % 4,
+        rng.uniform(size=30),
+    )
+    expected = 0.0
+    for k in range(4):
+        own = labels == k
+        mean = np.average(Z[own], axis=0, weights=weight[own])
+        expected += weight[own] @ ((Z[own] - mean) ** 2).sum(1)
+    assert spread(Z, labels, weight) == pytest.approx(expected)
