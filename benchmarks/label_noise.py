@@ -164,6 +164,10 @@ def logistic() -> LogisticRegression:
 
 SEMI: dict[str, tuple[bool, Callable[[int, int], ClassifierMixin]]] = {
     "collision": (True, lambda seed, d: CollisionClassifier(random_state=seed)),
+    "collision, no views": (
+        True,
+        lambda seed, d: CollisionClassifier(views=None, random_state=seed),
+    ),
     "collision, labels alone": (
         False,
         lambda seed, d: CollisionClassifier(random_state=seed),
@@ -198,6 +202,9 @@ HARD: dict[str, Callable[[int], ClassifierMixin]] = {
     "MLPClassifier(512)": lambda seed: MLPClassifier(512, random_state=seed),
     "collision, linear": lambda seed: CollisionClassifier(
         module="linear", random_state=seed
+    ),
+    "collision, linear, SGD": lambda seed: CollisionClassifier(
+        module="linear", optimizer="sgd", lr=0.1, weight_decay=1e-3, random_state=seed
     ),
     "logistic regression": lambda seed: logistic(),
 }
@@ -274,7 +281,7 @@ def plot(out: Path, picture: Path) -> None:
         ax.set(title=name, xlabel="share of replaced labels", ylabel="test accuracy")
     axes[0, 0].legend(fontsize=8)
     fig.tight_layout()
-    fig.savefig(picture, dpi=120)
+    fig.savefig(picture, dpi=80)
 
 
 def parse() -> argparse.Namespace:
