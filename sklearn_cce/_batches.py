@@ -219,14 +219,17 @@ def merge_equal(
     """Return the different samples in a fixed order, with the sums of their weights."""
     rows = X.flatten(1)
     if target is not None:
-        rows = torch.cat([rows, target.to(X.device)], 1)
+        rows = torch.cat([rows, target.nan_to_num(nan=-1.0).to(X.device)], 1)
     if weight is not None:
         rows, weight = rows[(weight > 0).to(X.device)], weight[weight > 0]
     rows, index = torch.unique(rows, dim=0, return_inverse=True)
     n_values = math.prod(X.shape[1:])
     merged = TensorSource(rows[:, :n_values].reshape(-1, *X.shape[1:]).contiguous())
     weight = torch.bincount(index.cpu(), weight).double()
-    return merged, weight, None if target is None else rows[:, n_values:].cpu()
+    if target is not None:
+        target = rows[:, n_values:].cpu()
+        target = target.masked_fill(target < 0, torch.nan)
+    return merged, weight, target
 
 
 def as_tensor(X: np.ndarray, device: torch.device | str) -> Tensor:

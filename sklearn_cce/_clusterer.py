@@ -96,7 +96,8 @@ class CollisionClusterer(
         `cluster_prior`.
     cluster_prior : array-like of shape (n_clusters,), default=None
         Shares of the samples that the clusters should have; non-negative, sum 1.
-        None means equal shares, unless the start shows clearly unequal ones.
+        None means equal shares with a random start, else shares half way between
+        those of the start and equal ones.
     init : {'spectral', 'random'} or array-like, default='spectral'
         What the network learns first. 'spectral': soft labels, the mean of several
         spectral clusterings and one by k-means, ranked by the information that
@@ -558,12 +559,13 @@ class CollisionClusterer(
     ) -> tuple[CollisionNet, bool]:
         """Train new nets, and return the one with the smallest loss."""
         once = start is not None or self.n_init == "auto"
-        trained = [
-            self._new_net(geometry, start, prior, one_pass, seed + RESTART * i)
-            for i in range(1 if once else self.n_init)
-        ]
-        if len(trained) == 1:
-            return trained[0]
+        trained = []
+        for i in range(1 if once else self.n_init):
+            trained.append(
+                self._new_net(geometry, start, prior, one_pass, seed + RESTART * i)
+            )
+            if trained[-1][0].interrupted_:
+                return trained[0]
         return min(trained, key=lambda result: result[0].history[-1, "train_loss"])
 
     def _new_net(

@@ -150,7 +150,7 @@ class CollisionNet(NeuralNet):
             probabilities = y_pred.float().softmax(1)
             labels = self._labels(probabilities, weight, target, n)
             self._note(index, probabilities[:n], None if weight is None else weight[:n])
-        losses = self.criterion_(y_pred, labels)
+        losses = self.criterion_(y_pred.float(), labels)
         return (losses if weight is None else losses * weight).mean()
 
     def _labels(

@@ -37,7 +37,8 @@ def images():
 
 def make_clusterer(n_clusters=3, **params):
     """Return a clusterer that is trained for a few epochs only."""
-    quick = {"module": "linear", "max_epochs": 4, "lr": 0.05, "random_state": 0}
+    quick = {"module": "linear", "max_epochs": 4, "lr": 0.05, "n_init": 2}
+    quick["random_state"] = 0
     return CollisionClusterer(n_clusters, **(quick | params))
 
 

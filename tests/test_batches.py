@@ -108,6 +108,14 @@ def test_equal_samples_with_different_targets_are_not_merged():
     assert samples.weight.tolist() == pytest.approx([0.75, 1.5, 0.75])
 
 
+def test_equal_samples_without_a_target_are_merged():
+    X = TensorSource(torch.tensor([[1.0], [1.0], [1.0]]))
+    target = torch.tensor([[torch.nan, torch.nan], [torch.nan, torch.nan], [1.0, 0.0]])
+    samples = make_samples(X, None, 5, target)
+    assert samples.target.isnan().all(1).tolist() == [True, False]
+    assert samples.weight.tolist() == pytest.approx([4 / 3, 2 / 3])
+
+
 def test_views_follow_the_samples_of_a_batch():
     X = TensorSource(torch.arange(20.0)[:, None])
     target = torch.eye(20)

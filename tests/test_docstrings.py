@@ -56,7 +56,7 @@ def own_methods(path):
 
 
 OBJECTS = sorted(set(public_objects()))
-RESULTS = [path for path in OBJECTS if dataclasses.is_dataclass(resolve(path))]
+RESULTS = [path for path in OBJECTS if path.endswith("Result")]
 CALLABLES = [path for path in OBJECTS if path not in RESULTS]
 METHODS = [m for path in CALLABLES for m in own_methods(path)]
 

@@ -23,6 +23,7 @@ def make(**params):
         "module": "linear",
         "batch_size": 64,
         "max_epochs": 3,
+        "n_init": 2,
         "random_state": 0,
     }
     return CollisionClusterer(**(defaults | params))
@@ -139,7 +140,8 @@ def test_order_is_a_permutation_that_is_local_where_data_are_large(n):
 
 
 def test_partial_fit_on_the_batches_is_an_epoch_of_fit(data):
-    plain = {"max_epochs": 1, "init": "random", "views": None, "optimizer": Constant}
+    plain = {"max_epochs": 1, "init": "random", "n_init": 1, "views": None}
+    plain["optimizer"] = Constant
     whole = make(**plain).fit(data)
     generator = torch.Generator().manual_seed(whole.net_.iterator_train__seed)
     order = torch.randperm(len(data), generator=generator)
@@ -241,7 +243,9 @@ def test_ctrl_c_leaves_the_estimator_as_it_was(data):
 
 
 def test_ctrl_c_can_keep_the_network_as_it_stands(data):
-    clusterer = make(callbacks=[Interrupt()], on_interrupt="keep", init="random")
+    clusterer = make(
+        callbacks=[Interrupt()], on_interrupt="keep", init="random", n_init=1
+    )
     clusterer.fit(data)
     assert clusterer.n_iter_ == 2  # five steps an epoch, and the eighth is interrupted
     assert clusterer.predict(data).shape == (300,)
@@ -261,12 +265,12 @@ def test_fit_keeps_neither_data_nor_optimizer_state(data):
 
 
 def test_fifty_fits_leave_the_resident_memory_flat():
-    X = np.random.default_rng(0).normal(size=(20_000, 50)).astype(np.float32)
+    X = np.random.default_rng(0).normal(size=(2_000, 50)).astype(np.float32)
     process = psutil.Process()
 
     def resident_after(n_fits):
         for seed in range(n_fits):
-            make(module="mlp", max_epochs=1, random_state=seed).fit(X)
+            make(module="mlp", max_epochs=2, n_init=1, random_state=seed).fit(X)
         gc.collect()
         return process.memory_info().rss
 

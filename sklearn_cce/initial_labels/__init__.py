@@ -19,7 +19,7 @@ TEMPERATURE = 0.01
 """Nats of information by which a clustering counts e times less."""
 
 SMALLEST_SHARE = 0.1
-"""No cluster is expected to be smaller than this part of an equal share."""
+"""No cluster is taken to be smaller than this part of an equal share."""
 
 
 def initial_labels(
@@ -52,8 +52,9 @@ def initial_labels(
     labels : ndarray of shape (n_samples, n_clusters), float32
         Every row sums to 1.
     prior : ndarray of shape (n_clusters,), float64
-        Their shares, none much smaller than an equal one.
+        Shares between those of the soft labels and equal ones.
     """
+    n_clusters = int(n_clusters)
     if len(Z) <= n_clusters or n_clusters == 1:
         labels = np.arange(len(Z)) % n_clusters
         return one_hot(labels, n_clusters), np.full(n_clusters, 1 / n_clusters)
@@ -114,7 +115,11 @@ def consensus(
 
 
 def estimated_prior(soft: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return the shares of soft clusters, none much smaller than an equal share."""
+    """Return shares of the clusters half way to equal ones.
+
+    The shares of soft clusters are themselves uncertain: their square roots, scaled to
+    sum 1, cost little where sizes are equal and little where they are not.
+    """
     shares = weight @ soft / weight.sum()
-    shares = np.maximum(shares, SMALLEST_SHARE / soft.shape[1])
-    return shares / shares.sum()
+    prior = np.sqrt(np.maximum(shares, SMALLEST_SHARE / soft.shape[1]))
+    return prior / prior.sum()
