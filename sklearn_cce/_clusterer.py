@@ -144,7 +144,7 @@ class CollisionClusterer(
         equal sizes, none larger than this.
     optimizer : {'adamw', 'adam', 'sgd'} or callable, default='adamw'
         A name, or a class of :class:`torch.optim.Optimizer`.
-    lr : float, default=3e-3
+    lr : float, default=1e-3
         Learning rate at the beginning.
     weight_decay : float, default=0.0
         Weight decay of the optimizer.
@@ -244,7 +244,7 @@ class CollisionClusterer(
         patience: int = 20,
         batch_size: int = 512,
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
-        lr: float = 3e-3,
+        lr: float = 1e-3,
         weight_decay: float = 0.0,
         compile: bool = False,
         mixed_precision: bool = False,
