@@ -15,7 +15,7 @@ from ._candidates import find_candidates
 
 __all__ = ["initial_labels"]
 
-TEMPERATURE = 0.01
+TEMPERATURE = 0.005
 """Nats of information by which a clustering counts e times less."""
 
 SMALLEST_SHARE = 0.1

@@ -10,6 +10,7 @@ from sklearn.cluster import KMeans
 
 from ._information import (
     ascend,
+    entropy,
     information,
     merge_groups,
     pair_shares,
@@ -22,8 +23,8 @@ MERGERS = (0.0, 0.3, 0.6)
 """Discounts of the entropy with which groups are merged: the larger, the freer the
 sizes of the clusters."""
 
-DISCOUNT = 0.3
-"""Discount of the entropy by which candidates are ranked."""
+MAX_DISCOUNT = 0.6
+"""The largest discount of the entropy by which candidates are ranked."""
 
 MAX_SPREAD = 1.5
 """Candidates that spread so much more than the most compact one are left out."""
@@ -48,10 +49,13 @@ class Candidates:
         The clusterings.
     scores : ndarray of shape (n_candidates,)
         Information between neighbours less a part of the entropy, in nats, falling.
+    discount : float
+        That part, see :func:`~._information.information`.
     """
 
     labels: np.ndarray
     scores: np.ndarray
+    discount: float
 
 
 def eigenvectors(
@@ -190,11 +194,30 @@ def find_candidates(
         fine = fine_groups(powers, vectors, n_groups, weight, rng)
         shares = pair_shares(affinity, fine, n_groups)
         found += [merge_groups(shares, n_clusters, b)[fine] for b in MERGERS]
-    best = rank(found, affinity, n_clusters).labels[:n_spectral]
-    found = [ascend(affinity, h, n_clusters, rng, DISCOUNT) for h in best]
+    freest = found[len(MERGERS) - 1 :: len(MERGERS)]
+    discount = suitable_discount(freest, affinity, n_clusters)
+    best = rank(found, affinity, n_clusters, discount).labels[:n_spectral]
+    found = [ascend(affinity, h, n_clusters, rng, discount) for h in best]
     n_init = 10 if len(Z) <= FEW_SAMPLES else 1
     found.append(kmeans(Z, n_clusters, weight, rng, n_init))
-    return rank(compact(found, Z, weight), affinity, n_clusters)
+    return rank(compact(found, Z, weight), affinity, n_clusters, discount)
+
+
+def suitable_discount(
+    freest: list[np.ndarray], affinity: sp.csr_matrix, n_clusters: int
+) -> float:
+    """Return the discount of the entropy that suits the sizes of the clusters.
+
+    Clusters of free sizes differ in size because the classes do, or because links
+    between them blur them. The entropy that they lack to equal sizes, as a share of
+    ``ln K``, over their neighbours' uncertainty, as a share of the entropy, tells the
+    one from the other.
+    """
+    joint = [pair_shares(affinity, h, n_clusters) for h in freest]
+    sizes = np.array([max(entropy(J.sum(axis=0)), 1e-12) for J in joint])
+    known = np.array([information(J) for J in joint])
+    lack, doubt = 1 - sizes.mean() / np.log(n_clusters), 1 - np.mean(known / sizes)
+    return float(np.clip(lack / max(doubt, 1e-12), 0, MAX_DISCOUNT))
 
 
 def compact(
@@ -208,11 +231,11 @@ def compact(
 
 
 def rank(
-    found: list[np.ndarray], affinity: sp.csr_matrix, n_clusters: int
+    found: list[np.ndarray], affinity: sp.csr_matrix, n_clusters: int, discount: float
 ) -> Candidates:
     """Put the clusterings with the most information first."""
     scores = np.array(
-        [information(pair_shares(affinity, h, n_clusters), DISCOUNT) for h in found]
+        [information(pair_shares(affinity, h, n_clusters), discount) for h in found]
     )
     order = np.argsort(-scores, kind="stable")
-    return Candidates(np.array(found)[order], scores[order])
+    return Candidates(np.array(found)[order], scores[order], discount)

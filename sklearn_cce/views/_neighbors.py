@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,10 @@ BLOCK_VALUES = 2**24
 
 MANY_DIRECTIONS = 20.0
 """With more effective dimensions than this, angles tell more than distances."""
+
+
+EXACT_UP_TO = 50_000
+"""Of more samples on the CPU, nearest ones are found approximately if that can be."""
 
 
 @dataclass(frozen=True)
@@ -167,11 +172,42 @@ def nearest(Z: Tensor, n_neighbors: int) -> Tensor:
     return torch.cat(found)
 
 
+def nearly_nearest(Z: Tensor, n_neighbors: int) -> Tensor:
+    """Return mostly the nearest other samples, by nearest neighbour descent [1]_.
+
+    Parameters
+    ----------
+    Z : Tensor of shape (n_samples, n_features)
+        Samples, on the CPU.
+    n_neighbors : int
+        How many, below n_samples.
+
+    Returns
+    -------
+    Tensor of shape (n_samples, n_neighbors), int64
+        Their indices.
+
+    References
+    ----------
+    .. [1] Dong, Moses & Li (2011), "Efficient k-nearest neighbor graph construction for
+       generic similarity measures".
+    """
+    from pynndescent import NNDescent
+
+    # With several threads the result would depend on their timing.
+    search = NNDescent(Z.numpy(), n_neighbors=n_neighbors + 1, random_state=0, n_jobs=1)
+    found = torch.from_numpy(search.neighbor_graph[0].astype(np.int64))
+    itself = found == torch.arange(len(Z))[:, None]
+    itself[~itself.any(1), -1] = True
+    return found[~itself].reshape(len(Z), n_neighbors)
+
+
 def neighbor_graph(Z: Tensor, n_neighbors: int) -> sp.csr_matrix:
     """Return the graph of nearest neighbours.
 
     Angles are compared where the features have many effective dimensions, distances
-    otherwise.
+    otherwise. Many samples on the CPU are searched approximately if pynndescent is
+    installed.
 
     Parameters
     ----------
@@ -188,6 +224,10 @@ def neighbor_graph(Z: Tensor, n_neighbors: int) -> sp.csr_matrix:
     n, k = len(Z), min(n_neighbors, len(Z) - 1)
     if effective_dimension(Z) > MANY_DIRECTIONS:
         Z = torch.nn.functional.normalize(Z)
-    links = nearest(Z, k).flatten().numpy() if k else np.empty(0, np.int64)
+    approximate = (
+        n > EXACT_UP_TO and Z.device.type == "cpu" and find_spec("pynndescent")
+    )
+    search = nearly_nearest if approximate else nearest
+    links = search(Z, k).flatten().numpy() if k else np.empty(0, np.int64)
     starts = np.arange(0, n * k + 1, k) if k else np.zeros(n + 1, np.int64)
     return sp.csr_matrix((np.ones(n * k, np.float32), links, starts), (n, n))

@@ -6,8 +6,18 @@ import scipy.sparse as sp
 import torch
 from sklearn.datasets import make_blobs, make_moons
 
-from sklearn_cce.initial_labels import consensus, estimated_prior, initial_labels
-from sklearn_cce.initial_labels._candidates import eigenvectors, spread
+from sklearn_cce.initial_labels import (
+    TEMPERATURE,
+    consensus,
+    estimated_prior,
+    initial_labels,
+)
+from sklearn_cce.initial_labels._candidates import (
+    MAX_DISCOUNT,
+    eigenvectors,
+    spread,
+    suitable_discount,
+)
 from sklearn_cce.metrics import clustering_accuracy
 from sklearn_cce.views._neighbors import neighbor_graph
 
@@ -84,8 +94,30 @@ def test_the_consensus_of_renamed_clusterings_is_one_of_them():
 
 def test_better_clusterings_count_more():
     labels = np.array([[0, 0, 1, 1], [0, 1, 0, 1]])
-    mean = consensus(labels, np.array([1.0, 0.99]), 2, np.ones(4))
+    mean = consensus(labels, np.array([1.0, 1 - TEMPERATURE]), 2, np.ones(4))
     assert mean[1] == pytest.approx([np.e / (1 + np.e), 1 / (1 + np.e)], rel=1e-5)
+
+
+def blocks(sizes, blur):
+    """Return the expected links of as many groups, a part of them between groups."""
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    same = labels[:, None] == labels
+    links = (1 - blur) * same / np.array(sizes)[labels] + blur / len(labels)
+    return sp.csr_matrix(links + links.T), labels
+
+
+def test_sizes_are_free_where_they_differ_more_than_blurred_links_explain():
+    equal, unequal, blurred = (
+        suitable_discount([labels], affinity, 4)
+        for affinity, labels in (
+            blocks([50] * 4, 0.2),
+            blocks([140, 40, 10, 10], 0.05),
+            blocks([60, 50, 50, 40], 0.4),
+        )
+    )
+    assert equal == pytest.approx(0, abs=1e-9)
+    assert unequal == MAX_DISCOUNT
+    assert 0 < blurred < 0.1
 
 
 def test_no_share_is_nearly_zero():

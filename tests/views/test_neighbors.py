@@ -40,6 +40,19 @@ def test_blocks_do_not_change_the_neighbors(monkeypatch):
     assert torch.equal(nearest(Z, 5), expected)
 
 
+@pytest.mark.slow
+def test_descent_finds_most_neighbors_and_repeats_itself(monkeypatch):
+    pytest.importorskip("pynndescent")
+    monkeypatch.setattr("sklearn_cce.views._neighbors.EXACT_UP_TO", 100)
+    Z = torch.randn(3000, 8, generator=torch.Generator().manual_seed(0))
+    Z[1::3] = Z[::3]  # a sample is not its own neighbour, even where it has a twin
+    graph = neighbor_graph(Z, 5)
+    assert not graph.diagonal().any()
+    rows = zip(graph.indices.reshape(-1, 5), nearest(Z, 5).numpy(), strict=True)
+    assert np.mean([len(np.intersect1d(*pair)) / 5 for pair in rows]) > 0.9
+    assert np.array_equal(neighbor_graph(Z, 5).indices, graph.indices)
+
+
 def test_every_sample_is_linked_to_others_only():
     Z = torch.randn(60, 3, generator=torch.Generator().manual_seed(0))
     graph = neighbor_graph(Z, 4)
