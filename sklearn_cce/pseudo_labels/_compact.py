@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from ._lists import Restricted
 
 
 class Labels(Protocol):
     """What a matrix of labels and its compact forms have in common."""
 
-    def __getitem__(self, rows: slice) -> Tensor:
+    def __getitem__(self, rows: slice | Tensor) -> Tensor:
         """Labels of some rows, of shape (n_rows, n_classes)."""
 
 
@@ -32,11 +35,61 @@ class ListedLabels:
     n_classes: int
     dtype: torch.dtype
 
-    def __getitem__(self, rows: slice) -> Tensor:
+    def __getitem__(self, rows: slice | Tensor) -> Tensor:
         """Labels of some rows, of shape (n_rows, n_classes)."""
         values = self.values[rows]
         labels = values.new_zeros(len(values), self.n_classes)
         return labels.scatter_add_(1, self.lists[rows], values).to(self.dtype)
+
+
+@dataclass(frozen=True)
+class PooledLabels:
+    """Labels of the classes on short lists, and of a pool that serves rows in order.
+
+    Attributes
+    ----------
+    listed : ListedLabels
+        In float64.
+    begin, end : Tensor of shape (n_samples,)
+        The part of the pool that a row takes, all rows standing in line.
+    pooled : Tensor of shape (n_samples,)
+        What the label of a row has in the pool.
+    borders : Tensor of shape (n_classes + 1,)
+        Where the classes begin and end in the pool.
+    dtype : torch.dtype
+    """
+
+    listed: ListedLabels
+    begin: Tensor
+    end: Tensor
+    pooled: Tensor
+    borders: Tensor
+    dtype: torch.dtype
+
+    def __getitem__(self, rows: slice | Tensor) -> Tensor:
+        """Labels of some rows, of shape (n_rows, n_classes)."""
+        begin = self.begin[rows, None].maximum(self.borders[:-1])
+        end = self.end[rows, None].minimum(self.borders[1:])
+        part = (end - begin).clamp_min_(0)
+        part *= (self.pooled[rows] / part.sum(1).clamp_min(1e-300))[:, None]
+        return part.add_(self.listed[rows]).to(self.dtype)
+
+
+def served_in_order(
+    labels: Tensor, restricted: Restricted, received: Tensor, dtype: torch.dtype
+) -> PooledLabels:
+    """Labels on lists, the pool's last; each row takes classes from it in turn.
+
+    Taking in turn splits the pool at ``n_rows + n_classes`` places at most, so the
+    labels stay sparse.
+    """
+    values, lists = labels[:, :-1], restricted.lists[:, :-1]
+    listed = ListedLabels(values, lists, restricted.n_classes, torch.float64)
+    taken = (restricted.share + 1e-12) * (labels[:, -1] + 1e-12)
+    end = taken.cumsum(0)
+    borders = torch.nn.functional.pad(received.cumsum(0), (1, 0))
+    borders *= end[-1] / borders[-1]
+    return PooledLabels(listed, end - taken, end, labels[:, -1], borders, dtype)
 
 
 @dataclass(frozen=True)
@@ -45,15 +98,16 @@ class MergedLabels:
 
     Attributes
     ----------
-    merged : Tensor of shape (n_merged, n_classes)
+    merged : Labels
+        Of the merged problem.
     index : Tensor of shape (n_samples,)
         The merged row of every row.
     """
 
-    merged: Tensor
+    merged: Labels
     index: Tensor
 
-    def __getitem__(self, rows: slice) -> Tensor:
+    def __getitem__(self, rows: slice | Tensor) -> Tensor:
         """Labels of some rows, of shape (n_rows, n_classes)."""
         return self.merged[self.index[rows]]
 

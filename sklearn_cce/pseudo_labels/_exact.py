@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from ._compact import Labels, ListedLabels, MergedLabels, without_dust
+from ._compact import Labels, MergedLabels, served_in_order, without_dust
 from ._dual_newton import DualState, by_gap, climb, dual_pass
 from ._groups import merge_rows
 from ._interior import follow_path
-from ._lists import listed, unrestricted
+from ._lists import Restricted, listed, reach_of_shares, unrestricted
 from ._problem import Problem, relative_gap
 from ._result import Solution
 
 # Labels below are taken for zero; the largest that keeps the certificate is used.
 _DUST = (1e-2, 1e-3, 1e-5, 1e-8, 0.0)
-# Width of the lists, and the problems that are too narrow for lists to pay.
+# Width of the first lists, and the problems that are too narrow for lists to pay.
 _WIDTH, _NARROW = 8, 32
 _ROUNDS = 3
 # Mean square distance from one-hot of merged rows, in units of the root of the
@@ -25,8 +25,8 @@ _ROUNDS = 3
 _FIRST_BUDGET = 0.01
 # Rows are merged where at most this share of them is left.
 _MOST_LEFT = 0.7
-# A second round of lists is made where the first came within this of the tolerance.
-_CLOSE = 100.0
+# Rough prices: rows per class of their sample, and relative gap.
+_ROUGH_ROWS, _ROUGH_TOL = 3, 1e-2
 # Rows per class of a sample that tells the prices; samples that are small enough.
 _SAMPLE_ROWS, _SAMPLE_SHARE = 20, 0.1
 # Share of the tolerance that the merged or listed problem may use up.
@@ -74,17 +74,18 @@ class Attempts:
     def _offer(
         self, labels: Tensor, expand: Callable[[Tensor], Labels], prices: Tensor
     ) -> bool:
-        """Certify an answer; keep it if it is the best; whether it is good enough."""
+        """Certify labels and clean them; whether they are good enough."""
         bound = self.problem.lower_bound(prices)
         clean, objective = _cleaned(self.problem, labels, expand, bound, self.tol)
-        self._keep(Solution(clean, objective, bound, self.n_iter, prices))
-        return relative_gap(objective, bound) <= self.tol
+        return self._keep(Solution(clean, objective, bound, self.n_iter, prices))
 
-    def _keep(self, solution: Solution) -> None:
+    def _keep(self, solution: Solution) -> bool:
+        """Keep an answer if it is the best; whether it is good enough."""
         best = self.best
         gap = solution.objective - solution.lower_bound
         if best is None or not gap >= best.objective - best.lower_bound:
             self.best = solution
+        return relative_gap(solution.objective, solution.lower_bound) <= self.tol
 
     def at_prices(self, prices: Tensor) -> bool:
         """Take the labels that given prices imply."""
@@ -94,8 +95,7 @@ class Attempts:
         if not state.gap <= self.tol:
             return False
         found = state.labels, state.objective, state.bound, self.n_iter, state.prices
-        self._keep(Solution(*found))
-        return True
+        return self._keep(Solution(*found))
 
     def guess(self) -> bool:
         """Take the labels that the prices of the predictions imply."""
@@ -122,15 +122,13 @@ class Attempts:
             if groups is None or self.left < 1:
                 return False
             self.merged = True
-            point, _, n_iter = follow_path(
-                groups.merged, tol=_INNER * self.tol, max_iter=self.left
-            )
-            self._count(n_iter)
-
-            def expand(labels: Tensor, index: Tensor = groups.index) -> Labels:
-                return MergedLabels(labels.to(self.dtype), index)
-
-            if self._offer(point.labels, expand, point.prices):
+            found = solve_merged(groups.merged, max_iter=self.left, tol=self.tol)
+            self._count(found.n_iter)
+            labels = MergedLabels(found.labels, groups.index)
+            objective = self.problem.objective(labels)
+            bound = self.problem.lower_bound(found.prices)
+            answer = labels, objective, bound, self.n_iter, found.prices
+            if self._keep(Solution(*answer)):
                 return True
             gap = relative_gap(self.best.objective, self.best.lower_bound)
             budget *= 0.3 * min(1.0, self.tol / gap) ** 2
@@ -138,30 +136,49 @@ class Attempts:
 
     def list_classes(self) -> bool:
         """Solve on short lists of classes, made anew at the prices that result."""
-        if self.merged or self.problem.n_classes <= _NARROW:
+        if self.problem.n_classes <= _NARROW:
             return False
         prices = self.start.prices
         if not _is_large(self.problem):
             prices = _rough_prices(self.problem, self.left)
-        for _ in range(_ROUNDS):
-            if self.left < 1:
-                return False
-            short = listed(self.problem, prices, _WIDTH)
-            point, _, n_iter = follow_path(
-                short, tol=_INNER * self.tol, max_iter=self.left
-            )
-            self._count(n_iter)
-
-            def expand(labels: Tensor, lists: Tensor = short.lists) -> Labels:
-                return ListedLabels(labels, lists, self.problem.n_classes, self.dtype)
-
-            prices = point.prices
-            if self._offer(point.labels, expand, prices):
+        for width in (_WIDTH, *self._widths()):
+            reach = reach_of_shares(self.problem, prices)
+            short = listed(self.problem, prices, width, reach)
+            if self._follow_lists(short):
                 return True
-            gap = relative_gap(self.best.objective, self.best.lower_bound)
-            if not gap <= _CLOSE * self.tol:
-                return False
+            prices = self.last_prices
         return False
+
+    def list_likely_classes(self) -> bool:
+        """Solve on lists of the most probable classes, the right ones for one-hot rows.
+
+        At the best prices the lines of the classes that are short of labels tie, and
+        tell little.
+        """
+        if self.problem.n_classes <= _NARROW:
+            return False
+        level = _level_prices(self.problem)
+        return any(
+            self._follow_lists(listed(self.problem, level, width))
+            for width in self._widths()
+        )
+
+    def _widths(self) -> Iterator[int]:
+        """Growing widths of lists, up to where all classes cost no more."""
+        width = _WIDTH
+        while width <= self.problem.n_classes // 4 and self.left > 0:
+            yield width
+            width *= 2
+
+    def _follow_lists(self, short: Restricted) -> bool:
+        point, _, n_iter = follow_path(short, tol=_INNER * self.tol, max_iter=self.left)
+        self._count(n_iter)
+        self.last_prices = point.prices[:-1]
+
+        def expand(labels: Tensor) -> Labels:
+            return served_in_order(labels, short, point.received, self.dtype)
+
+        return self._offer(point.labels, expand, self.last_prices)
 
     def follow_whole_path(self) -> bool:
         """Every class for every row."""
@@ -187,6 +204,10 @@ def _other_prices(problem: Problem, tol: float, max_iter: int) -> Tensor:
         every = problem.n_samples // _sample_size(problem)
         some = problem.take(slice(None, None, every))
         return solve_exact(some, max_iter=max_iter, tol=tol, init=None).prices
+    return _level_prices(problem)
+
+
+def _level_prices(problem: Problem) -> Tensor:
     return torch.where(problem.prior > 0, problem.fairness_weight, 0.0).double()
 
 
@@ -197,11 +218,20 @@ def _prices_of(problem: Problem, init: Tensor) -> Tensor:
 
 def _rough_prices(problem: Problem, max_iter: int) -> Tensor:
     """Rough prices, from some of the rows."""
-    n_rows = max(500, 3 * problem.n_classes)
-    every = max(1, problem.n_samples // n_rows)
+    every = max(1, problem.n_samples // (_ROUGH_ROWS * problem.n_classes))
     some = problem.take(slice(None, None, every))
-    point, _, _ = follow_path(unrestricted(some), tol=1e-2, max_iter=max_iter)
-    return point.prices
+    prices = _level_prices(some)
+    short = listed(some, prices, _WIDTH, reach_of_shares(some, prices))
+    point, _, _ = follow_path(short, tol=_ROUGH_TOL, max_iter=max_iter)
+    return point.prices[:-1]
+
+
+def solve_merged(problem: Problem, *, max_iter: int, tol: float) -> Solution:
+    """Solve a problem of merged rows to a part of the tolerance."""
+    tries = Attempts(problem, _INNER * tol, max_iter)
+    if not tries.list_likely_classes():
+        tries.follow_whole_path()
+    return tries.best
 
 
 def solve_exact(

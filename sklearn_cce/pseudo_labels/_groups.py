@@ -9,20 +9,60 @@ on the whole one.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ._lists import Restricted
 from ._problem import Problem
 from ._rows import row_argmax
+
+
+@dataclass(frozen=True)
+class MergedRows:
+    """The predictions of merged rows, then those of the rows left alone.
+
+    Attributes
+    ----------
+    centres : Tensor of shape (n_merged, n_classes)
+        Mean predictions of the merged rows, float64.
+    source : Tensor of shape (n_samples, n_classes)
+    alone : Tensor of shape (n_alone,)
+        The rows of ``source`` that are left alone.
+    """
+
+    centres: Tensor
+    source: Tensor
+    alone: Tensor
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows, merged or alone, and of classes."""
+        return len(self.centres) + len(self.alone), self.source.shape[1]
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the predictions."""
+        return self.source.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """That of the predictions, which is that of labels; rows are float64."""
+        return self.source.dtype
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        """Predictions of some rows, float64."""
+        start, stop, _ = rows.indices(self.shape[0])
+        first, last = (max(0, i - len(self.centres)) for i in (start, stop))
+        alone = self.source[self.alone[first:last]].double()
+        return torch.cat([self.centres[start:stop], alone])
 
 
 class Groups(NamedTuple):
     """Merged rows, and the merged row of every row, shape (n_samples,)."""
 
-    merged: Restricted
+    merged: Problem
     index: Tensor
 
 
@@ -39,23 +79,31 @@ def merge_rows(problem: Problem, *, budget: float, most: int) -> Groups | None:
     """
     best, distance = _distances(problem)
     near = _nearest(distance, problem.weights, budget)
-    if problem.n_samples - int(near.sum()) > most:
+    alone = (~near).nonzero()[:, 0]
+    if len(alone) > most:
         return None
-    alone = torch.arange(problem.n_samples, device=best.device) + problem.n_classes
-    index = torch.where(near, best, alone)
-    keys, index = torch.unique(index, return_inverse=True)
-    share = (problem.weights + 1e-12) / problem.n_samples
-    values = problem.prior.new_zeros(len(keys), problem.n_classes)
+    used, group = best[near].unique(return_inverse=True)
+    index = torch.empty_like(best)
+    index[near] = group
+    index[alone] = torch.arange(len(alone), device=index.device) + len(used)
+    share = problem.weights / problem.n_samples + 1e-12
+    total = share.new_zeros(len(used) + len(alone)).index_add_(0, index, share)
+    centres = _weighted_sums(problem, near, index, share, len(used))
+    centres /= total[: len(used), None]
+    rows = MergedRows(centres, problem.probabilities, alone)
+    weights = total / total.mean()
+    return Groups(replace(problem, probabilities=rows, weights=weights), index)
+
+
+def _weighted_sums(
+    problem: Problem, near: Tensor, index: Tensor, share: Tensor, n_groups: int
+) -> Tensor:
+    sums = share.new_zeros(n_groups, problem.n_classes)
     for rows in problem.chunks():
-        part = share[rows, None] * problem.probabilities[rows]
-        values.index_add_(0, index[rows], part)
-    total = share.new_zeros(len(keys)).index_add_(0, index, share)
-    merged = Restricted(
-        values=values / total[:, None],
-        share=total / total.sum(),
-        pull=problem.fairness_weight * problem.prior,
-    )
-    return Groups(merged, index)
+        some = near[rows]
+        part = share[rows][some, None] * problem.probabilities[rows][some]
+        sums.index_add_(0, index[rows][some], part)
+    return sums
 
 
 def _distances(problem: Problem) -> tuple[Tensor, Tensor]:

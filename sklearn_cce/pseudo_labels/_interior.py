@@ -9,19 +9,22 @@ Every equation is linear or a product of two unknowns. A predictor and a correct
 (Mehrotra) follow the path ``y z = level`` to ``level = 0``. Eliminating the rows leaves
 a K x K system for the prices, in which each row takes part with two vectors.
 
-The rows may be restricted to short lists of classes, see ``_lists``; all arrays of rows
-are then as wide as the lists. They are worked through in chunks; beyond the labels and
-their step, nothing of the size of the restricted problem is kept.
+The rows may be restricted to short lists of classes and a pool of the others, see
+``_lists`` and ``_pool``; all arrays of rows are then as wide as the lists. They are
+worked through in chunks; beyond the labels and their step, nothing of the size of the
+restricted problem is kept.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ._lists import Restricted
+from ._pool import Pool
 from ._problem import relative_gap
 
 _TO_THE_BOUNDARY = 0.995
@@ -34,16 +37,22 @@ _LARGEST_BEND = 5.0
 
 
 class Point(NamedTuple):
-    """Labels, row multipliers (columns) and prices; also a step between two points."""
+    """Labels, row multipliers (columns), prices; also a step between two points.
+
+    ``received`` is what the pool hands to every class, in units of its share; empty
+    where there is no pool.
+    """
 
     labels: Tensor
     t: Tensor
     theta: Tensor
     prices: Tensor
+    received: Tensor
 
     def rows(self, rows: slice) -> Point:
         """The part that belongs to a chunk of rows."""
-        return Point(self.labels[rows], self.t[rows], self.theta[rows], self.prices)
+        labels, t, theta = (part[rows] for part in self[:3])
+        return self._replace(labels=labels, t=t, theta=theta)
 
 
 class Goal(NamedTuple):
@@ -65,7 +74,7 @@ class Chunk:
     """
 
     def __init__(self, problem: Restricted, rows: slice, point: Point):
-        self.columns = problem.columns(rows)
+        self.rows, self.columns = rows, problem.columns(rows)
         self.values = problem.values[rows].double()
         self.share = problem.share[rows, None]
         self.point = point._replace(prices=self.columns.gather(point.prices))
@@ -88,15 +97,26 @@ class Chunk:
         second = self.tilt * (self.share / self.pivot).sqrt()
         self.columns.subtract_squares(matrix, first, second)
 
-    def mean(self, part: Tensor) -> Tensor:
-        """Weighted sum of the rows of a matrix, by class."""
+    def diagonal(self) -> Tensor:
+        """What eliminating these rows adds to the diagonal of the price matrix."""
+        return self._mean(self.ratio)
+
+    def mean_labels(self) -> Tensor:
+        """Weighted sum of the labels, by class."""
+        return self._mean(self.point.labels)
+
+    def change(self, step: Point) -> Tensor:
+        """Change of the mean labels by a step."""
+        return self._mean(step.labels)
+
+    def _mean(self, part: Tensor) -> Tensor:
         return self.columns.scatter(self.share * part)
 
     def gap_terms(self) -> tuple[Tensor, Tensor, Tensor]:
         """Mean of the normalised labels, their loss, and the conjugate's value."""
         total = self.point.labels.sum(1, keepdim=True)
         share = self.share[:, 0]
-        mean = self.mean(self.point.labels / total)
+        mean = self._mean(self.point.labels / total)
         loss = -torch.xlogy(share, (self.match / total)[:, 0]).sum()
         conjugate = share @ (self.point.theta - torch.log(self.point.t) - 1)[:, 0]
         return mean, loss, conjugate
@@ -151,7 +171,7 @@ class Chunk:
     def _fixed_mean(self, free: Tensor, errors: tuple[Tensor, Tensor]) -> Tensor:
         theta, t = self._rows(*errors)
         own = torch.addcmul(free, t, self.weighted)
-        return self.mean(own.addcmul_(theta, self.ratio, value=-1))
+        return self._mean(own.addcmul_(theta, self.ratio, value=-1))
 
     def _step(
         self, free: Tensor, errors: tuple[Tensor, Tensor], prices: Tensor
@@ -163,7 +183,12 @@ class Chunk:
         )
         slack = theta - torch.addcmul(own, self.values, t)
         labels = torch.addcmul(free, self.ratio, slack, value=-1)
-        return Point(labels, t, theta, prices), slack
+        return Point(labels, t, theta, prices, self.point.received), slack
+
+    def store(self, step: Point, whole: Point) -> None:
+        """Write the step to its place in the whole one."""
+        for target, part in zip(whole[:3], step[:3], strict=True):
+            target[self.rows] = part
 
     def blocks(self, step: Point, slack: Tensor) -> Tensor:
         """Inverse of the largest primal and dual step that stay positive."""
@@ -197,13 +222,21 @@ class InteriorPath:
         self.problem = problem
         self.pull = problem.pull
         self.priced = problem.pull > 0
+        self.moving = self.priced.clone()
+        self.moving[problem.n_classes :] = True
         self.point = _start(problem)
         self.step = Point(*(torch.zeros_like(part) for part in self.point))
         self.lengths = (0.0, 0.0)
         self._kept: dict[int, Chunk] = {}
 
-    def _chunks(self) -> list[slice]:
-        return list(self.problem.chunks())
+    def _chunks(self) -> Iterator[Chunk]:
+        return map(self._chunk, self.problem.chunks())
+
+    def _parts(self) -> Iterator[Chunk | Pool]:
+        """The chunks and the pool."""
+        yield from self._chunks()
+        if self.problem.pooled:
+            yield Pool(self.point)
 
     def _chunk(self, rows: slice) -> Chunk:
         """The linearised chunk, kept for this iteration while that costs little."""
@@ -217,21 +250,28 @@ class InteriorPath:
     def linearise(self) -> tuple[float, float]:
         """Set up the equations here; return objective and lower bound."""
         self._kept.clear()
-        size = self.problem.n_classes
+        size = len(self.pull)
         matrix = self.pull.new_zeros(size, size)
-        self.mean, diagonal, self.missing, normalised = self.pull.new_zeros(4, size)
+        self.mean, self.diagonal, self.missing = self.pull.new_zeros(3, size)
+        for part in self._parts():
+            part.add_curvature(matrix)
+            self.diagonal += part.diagonal()
+            self.mean += part.mean_labels()
+            self.missing += part.predicted_mean()
+        self.matrix = matrix + matrix.T
+        return self._values()
+
+    def _values(self) -> tuple[float, float]:
+        """Objective of the normalised labels, and lower bound."""
+        normalised = torch.zeros_like(self.pull)
         loss, conjugate = self.pull.new_zeros(2)
-        for rows in self._chunks():
-            chunk = self._chunk(rows)
-            chunk.add_curvature(matrix)
-            diagonal += chunk.mean(chunk.ratio)
-            self.mean += chunk.mean(chunk.point.labels)
-            self.missing += chunk.predicted_mean()
-            for total, part in zip(
-                (normalised, loss, conjugate), chunk.gap_terms(), strict=True
-            ):
-                total += part
-        self.matrix, self.diagonal = matrix + matrix.T, diagonal
+        for chunk in self._chunks():
+            terms = chunk.gap_terms()
+            for total, term in zip((normalised, loss, conjugate), terms, strict=True):
+                total += term
+        if self.problem.pooled:
+            received = self.point.received
+            normalised[:-1] += normalised[-1] * received / received.sum()
         upper = loss + self.problem.balance(normalised)
         lower = self.problem.dual_balance(self.point.prices) - conjugate
         upper, lower = torch.stack([upper, lower]).tolist()
@@ -243,9 +283,9 @@ class InteriorPath:
         predicted = self._price_step(self.missing, 0.0)
         goal, mean = self._goal(predicted)
         missing = torch.zeros_like(self.mean)
-        for rows in self._chunks():
-            missing += self._chunk(rows).corrected_mean(goal, predicted)
-        prices = self._price_step(missing, predicted * mean)
+        for part in self._parts():
+            missing += part.corrected_mean(goal, predicted)
+        prices = self._price_step(missing, self.priced * predicted * mean)
         self._correct(goal, predicted, prices)
         if not all(0 < length <= 1 for length in self.lengths):  # also catches NaN
             return False
@@ -254,7 +294,7 @@ class InteriorPath:
 
     def _factorise(self) -> None:
         own = self.mean / self.point.prices.clamp_min(_TINY)
-        own = torch.where(self.priced, own, torch.full_like(own, 1e30))
+        own = torch.where(self.priced, own, torch.where(self.moving, 0.0, 1e30))
         self.diagonal = self.diagonal + own
         self.matrix.diagonal().add_(self.diagonal)
         self.factor = _cholesky(self.matrix, self.diagonal)
@@ -262,41 +302,38 @@ class InteriorPath:
     def _price_step(self, missing: Tensor, bend: Tensor | float) -> Tensor:
         error = self.pull - self.point.prices * self.mean - bend
         right = error / self.point.prices.clamp_min(_TINY) - missing
-        right = torch.where(self.priced, right, torch.zeros_like(right))
+        right = torch.where(self.moving, right, torch.zeros_like(right))
         step = torch.cholesky_solve(right[:, None], self.factor)[:, 0]
-        return torch.where(self.priced, step, torch.zeros_like(step))
+        return torch.where(self.moving, step, torch.zeros_like(step))
 
     def _goal(self, predicted: Tensor) -> tuple[Goal, Tensor]:
         """The level to aim at after the predictor, and its change of the mean."""
         sums, mean = self.pull.new_zeros(4), torch.zeros_like(self.mean)
         blocks = self._price_blocks(predicted)
-        for rows in self._chunks():
-            chunk = self._chunk(rows)
-            step, slack = chunk.predict(predicted)
-            sums += chunk.products(step, slack)
-            mean += chunk.mean(step.labels)
-            blocks = torch.maximum(blocks, chunk.blocks(step, slack))
+        for part in self._parts():
+            step, slack = part.predict(predicted)
+            sums += part.products(step, slack)
+            mean += part.change(step)
+            blocks = torch.maximum(blocks, part.blocks(step, slack))
         primal, dual = (_TO_THE_BOUNDARY / blocks).clamp(0.0, 1.0)
         after = sums[0] + primal * sums[1] + dual * sums[2] + primal * dual * sums[3]
         now, ratio = torch.stack([sums[0], after / sums[0]]).tolist()
-        now /= self.problem.values.shape[1]
+        now /= self.problem.values.shape[1] + self.problem.pooled
         level = now * min(1.0, max(1e-2, ratio)) ** 3
         return Goal(level, _LARGEST_BEND * now), mean
 
     def _price_blocks(self, prices: Tensor) -> Tensor:
         relative = -prices / self.point.prices.clamp_min(_TINY)
-        relative = torch.where(self.priced, relative, torch.zeros_like(relative))
+        relative = torch.where(self.moving, relative, torch.zeros_like(relative))
         dual = relative.amax()
         return torch.stack([torch.zeros_like(dual), dual]).clamp_min(_TO_THE_BOUNDARY)
 
     def _correct(self, goal: Goal, predicted: Tensor, prices: Tensor) -> None:
         blocks = self._price_blocks(prices)
-        for rows in self._chunks():
-            chunk = self._chunk(rows)
-            step, slack = chunk.correct(goal, predicted, prices)
-            blocks = torch.maximum(blocks, chunk.blocks(step, slack))
-            for whole, part in zip(self.step[:3], step[:3], strict=True):
-                whole[rows] = part
+        for part in self._parts():
+            step, slack = part.correct(goal, predicted, prices)
+            blocks = torch.maximum(blocks, part.blocks(step, slack))
+            part.store(step, self.step)
         self.step = self.step._replace(prices=prices)
         primal, dual = (_TO_THE_BOUNDARY / blocks).clamp(0.0, 1.0).tolist()
         self.lengths = primal, dual
@@ -304,23 +341,15 @@ class InteriorPath:
     def move(self, sign: float) -> None:
         """Take the step (sign 1), or take it back (sign -1)."""
         primal, dual = (sign * length for length in self.lengths)
-        for part, step, length in zip(
-            self.point, self.step, (primal, dual, dual, dual), strict=True
-        ):
+        lengths = primal, dual, dual, dual, primal
+        for part, step, length in zip(self.point, self.step, lengths, strict=True):
             part.add_(step, alpha=length)
 
 
 def _start(problem: Restricted) -> Point:
     """A point with positive labels, slacks of one size, and matching prices."""
-    labels = problem.values.to(torch.float64, copy=True)
-    prior = problem.pull / problem.pull.sum()
-    mean = torch.zeros_like(prior)
-    for rows in problem.chunks():
-        columns = problem.columns(rows)
-        part = labels[rows] + columns.gather(prior) + 1e-6
-        labels[rows] = part / part.sum(1, keepdim=True)
-        mean += columns.scatter(problem.share[rows, None] * labels[rows])
-    prices = problem.pull / mean.clamp_min(1e-30)
+    labels, mean = _first_labels(problem)
+    prices, received = _first_prices(problem, mean)
     t = torch.empty_like(problem.share)[:, None]
     top, slack = torch.empty_like(t), torch.zeros_like(prices[0])
     for rows in problem.chunks():
@@ -330,7 +359,36 @@ def _start(problem: Restricted) -> Point:
         top[rows] = line.amax(1, keepdim=True)
         slack += (top[rows, 0] - torch.linalg.vecdot(labels[rows], line)).sum()
     theta = top + (slack / len(labels)).clamp_min(1e-6)
-    return Point(labels, t, theta, prices)
+    return Point(labels, t, theta, prices, received)
+
+
+def _first_labels(problem: Restricted) -> tuple[Tensor, Tensor]:
+    """Half the predictions and half the prior, of which the pool takes its part."""
+    labels = problem.values.to(torch.float64, copy=True)
+    prior = problem.pull / problem.pull.sum()
+    mean = torch.zeros_like(prior)
+    for rows in problem.chunks():
+        columns = problem.columns(rows)
+        own = columns.gather(prior)
+        part = labels[rows] + own + 1e-6
+        if problem.pooled:
+            part[:, -1] += 1 - own.sum(1)
+        labels[rows] = part / part.sum(1, keepdim=True)
+        mean += columns.scatter(problem.share[rows, None] * labels[rows])
+    return labels, mean
+
+
+def _first_prices(problem: Restricted, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """Prices of the mean labels, and what the pool hands out in proportion to u."""
+    if not problem.pooled:
+        return problem.pull / mean.clamp_min(1e-30), mean[:0]
+    pull = problem.pull[:-1]
+    prior = pull / pull.sum()
+    received = (mean[-1] * prior).clamp_min(1e-12)
+    prices = pull / (mean[:-1] + received).clamp_min(1e-30)
+    rise = (prices.amax() - prices @ prior).clamp_min(1e-6)
+    prices = torch.cat([prices, (prices.amax() + rise)[None]])
+    return prices, received * len(received)
 
 
 def _cholesky(matrix: Tensor, diagonal: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -14,8 +14,6 @@ from ._rows import solve_rows
 
 # Rows that are looked at to see how far each class is from its share.
 _SAMPLE = 3000
-# Lists of rows with equal slacks should not be equal; the size of a random bonus.
-_BONUS = 0.1
 
 
 class AllClasses:
@@ -39,7 +37,7 @@ class ListedClasses(NamedTuple):
     """Rows that may use the classes of their lists; a drop-in for AllClasses."""
 
     lists: Tensor
-    n_classes: int
+    n_prices: int
 
     def gather(self, prices: Tensor) -> Tensor:
         """Prices in the shape of the lists."""
@@ -47,14 +45,14 @@ class ListedClasses(NamedTuple):
 
     def scatter(self, part: Tensor) -> Tensor:
         """Sum over the rows, by class."""
-        total = part.new_zeros(self.n_classes)
+        total = part.new_zeros(self.n_prices)
         return total.index_add_(0, self.lists.flatten(), part.flatten())
 
     def subtract_squares(self, matrix: Tensor, *factors: Tensor) -> None:
         """Subtract the squares of AllClasses, but for a skew-symmetric part."""
         width = self.lists.shape[1]
         left, right = torch.triu_indices(width, width, device=matrix.device)
-        pair = self.lists[:, left] * self.n_classes + self.lists[:, right]
+        pair = self.lists[:, left] * self.n_prices + self.lists[:, right]
         block = sum(factor[:, left] * factor[:, right] for factor in factors)
         block *= torch.where(left == right, 0.5, 1.0)
         matrix.view(-1).index_add_(0, pair.flatten(), block.flatten(), alpha=-1)
@@ -70,10 +68,11 @@ class Restricted:
         Predictions.
     share : Tensor of shape (n_rows,)
         Weights with sum 1, float64.
-    pull : Tensor of shape (n_classes,)
-        Fairness weight times prior.
+    pull : Tensor of shape (n_classes,) or (n_classes + 1,)
+        Fairness weight times prior; 0 for the pool, which comes last.
     lists : Tensor of shape (n_rows, width), int64, or None
-        Classes of the columns; None where a row may use all of them in order.
+        Classes of the columns, the pool last; None where a row may use all classes
+        and there is no pool.
     """
 
     values: Tensor
@@ -82,9 +81,14 @@ class Restricted:
     lists: Tensor | None = None
 
     @property
+    def pooled(self) -> bool:
+        """Whether there is a pool."""
+        return self.lists is not None
+
+    @property
     def n_classes(self) -> int:
         """Number of classes, listed or not."""
-        return len(self.pull)
+        return len(self.pull) - self.pooled
 
     def chunks(self) -> Iterator[slice]:
         """Slices of rows whose temporaries stay small."""
@@ -94,7 +98,7 @@ class Restricted:
         """How the columns of a chunk of rows belong to the classes."""
         if self.lists is None:
             return AllClasses()
-        return ListedClasses(self.lists[rows], self.n_classes)
+        return ListedClasses(self.lists[rows], len(self.pull))
 
     def balance(self, mean: Tensor) -> Tensor:
         """The balance term of a mean of the labels."""
@@ -111,35 +115,54 @@ class Restricted:
 def unrestricted(problem: Problem) -> Restricted:
     """Every class for every row."""
     return Restricted(
-        values=problem.probabilities,
+        values=problem.probabilities[:],
         share=problem.weights / problem.n_samples,
         pull=problem.fairness_weight * problem.prior,
     )
 
 
-def listed(problem: Problem, prices: Tensor, width: int) -> Restricted:
-    """Lists of the classes that are best, or within reach of their share, at prices."""
-    reach = _reach(problem, prices)
-    generator = torch.Generator(prices.device).manual_seed(0)
+def listed(
+    problem: Problem, prices: Tensor, width: int, reach: Tensor | float = 0.0
+) -> Restricted:
+    """Lists of the classes that are best at prices, and a pool of the others.
+
+    Parameters
+    ----------
+    problem : Problem
+    prices : Tensor of shape (n_classes,)
+    width : int
+        Length of the lists without the pool.
+    reach : Tensor of shape (n_classes,) or float, default=0.0
+        What is added to the lines of the classes for one half of every list, see
+        ``reach_of_shares``.
+    """
     lists, values = [], []
     for rows in problem.chunks():
         part = problem.probabilities[rows].double()
         lines = torch.addcmul(prices, part, solve_rows(part, prices).t[:, None])
-        bonus = torch.empty_like(lines).uniform_(0, _BONUS, generator=generator)
-        lists.append(_best_columns(lines, bonus + reach, width))
+        lists.append(_best_columns(lines, reach, width))
         values.append(part.gather(1, lists[-1]))
-    short = {"values": torch.cat(values), "lists": torch.cat(lists)}
-    return replace(unrestricted(problem), **short)
+    pull = problem.fairness_weight * problem.prior
+    return Restricted(
+        values=_with_column(torch.cat(values), 0.0),
+        share=problem.weights / problem.n_samples,
+        pull=torch.cat([pull, pull.new_zeros(1)]),
+        lists=_with_column(torch.cat(lists), problem.n_classes),
+    )
 
 
-def _best_columns(lines: Tensor, bonus: Tensor, width: int) -> Tensor:
-    """Half of the columns by height, the others by height and bonus."""
+def _with_column(matrix: Tensor, value: float) -> Tensor:
+    return torch.nn.functional.pad(matrix, (0, 1), value=value)
+
+
+def _best_columns(lines: Tensor, reach: Tensor | float, width: int) -> Tensor:
+    """Half of the columns by height, the others by height and reach."""
     best = lines.topk(width - width // 2, 1).indices
-    others = (lines + bonus).scatter(1, best, -torch.inf)
+    others = (lines + reach).scatter(1, best, -torch.inf)
     return torch.cat([best, others.topk(width // 2, 1).indices], 1)
 
 
-def _reach(problem: Problem, prices: Tensor) -> Tensor:
+def reach_of_shares(problem: Problem, prices: Tensor) -> Tensor:
     """The rise in price that would bring every class to its share, on a sample."""
     every = -(-problem.n_samples // _SAMPLE)
     values = problem.probabilities[::every].double()

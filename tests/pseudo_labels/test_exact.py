@@ -12,10 +12,12 @@ from scipy.optimize import linprog, minimize_scalar
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_cce.pseudo_labels import solve_pseudo_labels
+from sklearn_cce.pseudo_labels._compact import served_in_order, without_dust
 from sklearn_cce.pseudo_labels._dual_newton import dual_pass
 from sklearn_cce.pseudo_labels._groups import merge_rows
-from sklearn_cce.pseudo_labels._lists import listed
-from sklearn_cce.pseudo_labels._problem import build_problem
+from sklearn_cce.pseudo_labels._interior import follow_path
+from sklearn_cce.pseudo_labels._lists import listed, reach_of_shares
+from sklearn_cce.pseudo_labels._problem import build_problem, relative_gap
 from sklearn_cce.pseudo_labels._rows import solve_rows
 
 from .test_basics import hard_cases, plain_objective, softmax_rows
@@ -211,15 +213,17 @@ def nearly_one_hot(n_samples, n_classes, seed=0):
 def test_merged_rows_are_certified_on_the_whole_problem(fairness_weight, n_classes):
     s = nearly_one_hot(400, n_classes)
     problem = build_problem(torch.tensor(s), fairness_weight, None, None)
-    groups = merge_rows(problem, budget=1e-4, most=200)
-    assert len(groups.merged.values) <= 200
-    np.testing.assert_allclose(
-        groups.merged.share @ groups.merged.values, s.mean(0), rtol=1e-10
-    )
-    top, best = problem.probabilities.max(1)
-    alone = len(groups.merged.values) - len(best.unique())
-    spent = (1 - top).square().sort().values[: 400 - alone].sum() / 400
-    assert spent <= 1e-4 + 1e-12
+    distance = 1 - s.max(1)
+    budget = np.mean(distance**2) / 4
+    groups = merge_rows(problem, budget=budget, most=399)
+    rows, index = groups.merged.probabilities, groups.index.numpy()
+    shares = groups.merged.weights / rows.shape[0]
+    np.testing.assert_allclose(shares @ rows[:], s.mean(0), rtol=1e-9)
+    np.testing.assert_array_equal(rows[3:50], rows[:][3:50])
+    merged = index < len(rows.centres)
+    np.testing.assert_array_equal(rows[:][index[~merged]], s[~merged])
+    assert 0 < distance[merged].max() <= distance[~merged].min()
+    assert np.sum(distance[merged] ** 2) / 400 <= budget
     rough = solve_pseudo_labels(s, fairness_weight=fairness_weight, tol=1e-4)
     fine = solve_pseudo_labels(s, fairness_weight=fairness_weight, tol=1e-7)
     assert rough.converged and fine.converged
@@ -266,15 +270,47 @@ def test_sure_predictions_in_balance_need_no_step():
 def test_lists_hold_the_best_class_once(width):
     problem = build_problem(torch.tensor(softmax_rows(200, 40)), 10.0, None, None)
     prices = torch.linspace(9, 11, 40, dtype=torch.float64)
-    short = listed(problem, prices, width)
-    assert all(len(set(row.tolist())) == width for row in short.lists)
+    short = listed(problem, prices, width, reach_of_shares(problem, prices))
+    assert all(len(set(row.tolist())) == width + 1 for row in short.lists)
+    assert (short.lists[:, -1] == 40).all() and (short.values[:, -1] == 0).all()
+    lists = short.lists[:, :-1]
     torch.testing.assert_close(
-        short.values, problem.probabilities.gather(1, short.lists)
+        short.values[:, :-1], problem.probabilities.gather(1, lists)
     )
     row = solve_rows(problem.probabilities, prices)
     lines = prices + row.t[:, None] * problem.probabilities
-    best = lines.gather(1, short.lists).amax(1)
-    torch.testing.assert_close(best, lines.amax(1))
+    torch.testing.assert_close(lines.gather(1, lists).amax(1), lines.amax(1))
+
+
+@pytest.mark.parametrize("fairness_weight", [0.1, 10.0, 1e4])
+def test_the_pool_makes_lists_of_one_class_a_valid_problem(fairness_weight):
+    """With one class a list, the prices certify one-hot rows: the pool does the rest.
+
+    For one-hot rows a label is worth what it has of the row's class, so nothing is
+    lost by lists of that class alone.
+    """
+    rng = np.random.default_rng(0)
+    classes = rng.choice(40, p=rng.dirichlet(np.ones(40)), size=300)
+    problem = build_problem(
+        torch.eye(40)[classes].double(), fairness_weight, None, None
+    )
+    short = listed(problem, torch.full((40,), fairness_weight).double(), 1)
+    point, bound, _ = follow_path(short, tol=1e-7, max_iter=100)
+    prices = point.prices[:-1]
+    assert problem.lower_bound(prices) == pytest.approx(bound, abs=1e-5)
+    labels = served_in_order(
+        without_dust(point.labels, 0.0), short, point.received, torch.float64
+    )
+    objective = problem.objective(labels)
+    assert relative_gap(objective, problem.lower_bound(prices)) <= 1e-5
+    np.testing.assert_allclose(labels[:].sum(1), 1, rtol=1e-9)
+    served = labels[:] * (1 - problem.probabilities)
+    np.testing.assert_allclose(
+        served.sum(0) / served.sum(), point.received / point.received.sum(), atol=0.02
+    )
+    some = torch.tensor([5, 290, 17])
+    torch.testing.assert_close(labels[some], labels[:][some])
+    assert (labels[:] > 1e-9).sum() <= 300 + 300 + 40
 
 
 def test_the_number_of_steps_hardly_depends_on_accuracy_or_weight():
