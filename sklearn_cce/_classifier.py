@@ -25,6 +25,7 @@ from sklearn_cce._base import (
     seeded,
 )
 from sklearn_cce._batches import Samples, Source, make_samples
+from sklearn_cce._classifier_modules import CLASSIFIER_MODULES
 from sklearn_cce._geometry import Geometry, has_given_graph, rows_for_graph, take
 from sklearn_cce._inputs import check_samples, check_weight
 from sklearn_cce._net import CollisionNet, infer
@@ -102,7 +103,9 @@ default='auto'
         size) if samples without a label are given, and None otherwise. With
         neighbours, samples near a labelled one begin with its label.
     module : {'mlp', 'linear', 'vgg4'}, torch.nn.Module or callable, default='mlp'
-        The network. A callable, such as a class of modules, is called with
+        The network. 'linear' and 'mlp', which has one hidden layer of 512 units, scale
+        every feature by itself, those that hardly vary less than the others; 'vgg4'
+        is for images. A callable, such as a class of modules, is called with
         ``(in_shape, n_classes)``, where ``in_shape`` is the number of features, or
         the shape of a sample with more than one axis, and must return a module with
         one logit per class. A module is copied before training.
@@ -114,7 +117,7 @@ default='auto'
         1,000 gradient steps if that is more. The learning rate falls to 0 on the way.
         If samples without a label are given, the first half of the passes is on the
         labels that are known or spread over neighbours.
-    tol : float, default=1e-3
+    tol : float, default=1e-4
         Training ends when the loss, in nats, has not fallen by `tol` in `patience`
         epochs.
     patience : int, default=20
@@ -128,12 +131,13 @@ default='auto'
     batch_size : int, default=256
         Number of samples in a gradient step. The batches of an epoch have nearly
         equal sizes, none larger than this.
-    optimizer : {'adamw', 'adam', 'sgd'} or callable, default='adamw'
+    optimizer : {'adamw', 'adam', 'sgd'} or callable, default='adam'
         A name, or a class of :class:`torch.optim.Optimizer`.
     lr : float, default=3e-3
         Learning rate.
-    weight_decay : float, default=1e-4
-        Weight decay of the optimizer.
+    weight_decay : float, default=3e-3
+        Weight decay of the optimizer. With 'adam' and 'sgd' it acts as a penalty of
+        half of it times the sum of the squared parameters.
     compile : bool, default=False
         Whether to compile the network with :func:`torch.compile` for training.
     mixed_precision : bool, default=False
@@ -208,6 +212,8 @@ default='auto'
     True
     """
 
+    _modules = CLASSIFIER_MODULES
+
     _parameter_constraints: dict = {
         **BaseCollisionEstimator._parameter_constraints,
         "loss": [StrOptions(set(LOSSES))],
@@ -233,14 +239,14 @@ default='auto'
         module: str | nn.Module | Callable[..., nn.Module] = "mlp",
         pseudo_labels: str = "em",
         max_epochs: int | None = None,
-        tol: float = 1e-3,
+        tol: float = 1e-4,
         patience: int = 20,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         batch_size: int = 256,
-        optimizer: str | type[torch.optim.Optimizer] = "adamw",
+        optimizer: str | type[torch.optim.Optimizer] = "adam",
         lr: float = 3e-3,
-        weight_decay: float = 1e-4,
+        weight_decay: float = 3e-3,
         compile: bool = False,
         mixed_precision: bool = False,
         device: str | torch.device = "auto",

@@ -30,7 +30,7 @@ from sklearn_cce.losses import LOSSES
 from sklearn_cce.modules import MLP
 from sklearn_cce.views import Neighbors
 
-QUICK = {"module": "linear", "max_epochs": 40, "lr": 0.05, "random_state": 0}
+QUICK = {"module": "linear", "max_epochs": 40, "lr": 0.01, "random_state": 0}
 
 
 def classifier(**params):
