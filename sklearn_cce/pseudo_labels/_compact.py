@@ -37,9 +37,9 @@ class ListedLabels:
 
     def __getitem__(self, rows: slice | Tensor) -> Tensor:
         """Labels of some rows, of shape (n_rows, n_classes)."""
-        values = self.values[rows]
+        values = self.values[rows].to(self.dtype)
         labels = values.new_zeros(len(values), self.n_classes)
-        return labels.scatter_add_(1, self.lists[rows], values).to(self.dtype)
+        return labels.scatter_add_(1, self.lists[rows], values)
 
 
 @dataclass(frozen=True)

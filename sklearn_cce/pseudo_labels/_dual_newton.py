@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ._compact import ListedLabels
 from ._problem import Problem, dual_balance, relative_gap
-from ._rows import RowSolution, solve_rows
+from ._rows import solve_rows
 
 
 class DualState(NamedTuple):
@@ -24,7 +24,6 @@ class DualState(NamedTuple):
     prices: Tensor
     labels: ListedLabels
     mean: Tensor
-    curvature: Tensor
     objective: float
     bound: float
 
@@ -35,9 +34,8 @@ class DualState(NamedTuple):
 
 
 def dual_pass(problem: Problem, prices: Tensor) -> DualState:
-    """Dual function, gradient, curvature, and the labels that the prices imply."""
+    """Dual function, gradient, and the labels that the prices imply."""
     mean = torch.zeros_like(prices)
-    edges = prices.new_zeros(problem.n_classes**2)
     loss, conjugate = prices.new_zeros(2)
     values, lists = _empty_lists(problem)
     for rows in problem.chunks():
@@ -47,8 +45,6 @@ def dual_pass(problem: Problem, prices: Tensor) -> DualState:
         lists[rows] = torch.stack([row.low, row.high], 1)
         part = share[:, None] * values[rows]
         mean.index_add_(0, lists[rows].flatten(), part.flatten())
-        edge = row.low * problem.n_classes + row.high
-        edges.index_add_(0, edge, share * _stiffness(row, prices))
         match = problem.probabilities[rows].gather(1, lists[rows]).double()
         loss -= torch.xlogy(share, torch.linalg.vecdot(match, values[rows])).sum()
         conjugate += share @ row.value
@@ -56,24 +52,26 @@ def dual_pass(problem: Problem, prices: Tensor) -> DualState:
     objective = loss + problem.balance(mean)
     bound = dual_balance(problem, prices) - conjugate
     figures = torch.stack([objective, bound]).tolist()
-    curvature = _laplacian(edges, problem.n_classes)
-    return DualState(prices, labels, mean, curvature, *figures)
+    return DualState(prices, labels, mean, *figures)
 
 
 def _empty_lists(problem: Problem) -> tuple[Tensor, Tensor]:
     """Room for two labels and their classes a row."""
-    values = torch.empty_like(problem.weights)[:, None].repeat(1, 2)
+    values = problem.weights.new_empty(problem.n_samples, 2)
     return values, torch.empty_like(values, dtype=torch.int64)
 
 
-def _stiffness(row: RowSolution, prices: Tensor) -> Tensor:
-    split = (row.share_high > 0) & (row.share_high < 1)
-    premium = torch.where(split, prices[row.low] - prices[row.high], 1.0)
-    return torch.where(split, premium.square().reciprocal(), 0.0)
-
-
-def _laplacian(edges: Tensor, size: int) -> Tensor:
-    matrix = edges.view(size, size)
+def curvature(problem: Problem, state: DualState) -> Tensor:
+    """Minus the second derivative of the conjugate's mean: a graph's Laplacian."""
+    edges = state.prices.new_zeros(problem.n_classes**2)
+    for rows in problem.chunks():
+        low, high = state.labels.lists[rows].T
+        split = (state.labels.values[rows] > 0).all(1)
+        premium = torch.where(split, state.prices[low] - state.prices[high], 1.0)
+        share = problem.weights[rows] / problem.n_samples
+        stiffness = torch.where(split, share / premium.square(), 0.0)
+        edges.index_add_(0, low * problem.n_classes + high, stiffness)
+    matrix = edges.view(problem.n_classes, problem.n_classes)
     matrix = matrix + matrix.T
     return torch.diag(matrix.sum(1)) - matrix
 
@@ -85,7 +83,8 @@ def newton_direction(problem: Problem, state: DualState) -> Tensor:
     prices = torch.where(priced, state.prices, 1.0)
     own = torch.where(priced, pull / prices.square(), 1e30)
     slope = torch.where(priced, pull / prices - state.mean, 0.0)
-    step, _ = torch.linalg.solve_ex(state.curvature + torch.diag(own), slope)
+    hessian = curvature(problem, state) + torch.diag(own)
+    step, _ = torch.linalg.solve_ex(hessian, slope)
     longest = 0.9 / (-step / prices).amax().clamp_min(0.9)
     return longest * torch.where(priced, step, 0.0)
 

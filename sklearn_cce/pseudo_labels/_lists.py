@@ -52,8 +52,12 @@ class ListedClasses(NamedTuple):
         """Subtract the squares of AllClasses, but for a skew-symmetric part."""
         width = self.lists.shape[1]
         left, right = torch.triu_indices(width, width, device=matrix.device)
-        pair = self.lists[:, left] * self.n_prices + self.lists[:, right]
-        block = sum(factor[:, left] * factor[:, right] for factor in factors)
+        lists = self.lists.index_select
+        pair = lists(1, left).mul_(self.n_prices).add_(lists(1, right))
+        first, *others = factors
+        block = first.index_select(1, left).mul_(first.index_select(1, right))
+        for factor in others:
+            block.addcmul_(factor.index_select(1, left), factor.index_select(1, right))
         block *= torch.where(left == right, 0.5, 1.0)
         matrix.view(-1).index_add_(0, pair.flatten(), block.flatten(), alpha=-1)
 

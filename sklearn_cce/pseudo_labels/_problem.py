@@ -13,7 +13,7 @@ from ._rows import solve_rows
 
 # Entries of one chunk of rows: small enough for a core's cache, large enough to
 # hide the overhead of a tensor operation.
-_CHUNK_ENTRIES = {"cpu": 1 << 16}
+_CHUNK_ENTRIES = {"cpu": 1 << 17}
 _CHUNK_ENTRIES_ACCELERATOR = 1 << 24
 
 
@@ -64,7 +64,8 @@ class Problem:
         """Weighted mean of the labels, float64, shape (n_classes,)."""
         total = torch.zeros_like(self.prior)
         for rows in self.chunks():
-            total += self.weights[rows] @ _normalised(labels[rows])
+            part = labels[rows].double()
+            total += (self.weights[rows] / part.sum(1)) @ part
         return total / self.n_samples
 
     def prices(self, mean_labels: Tensor) -> Tensor:
@@ -76,14 +77,6 @@ class Problem:
         ratio = self.prior / mean_labels
         return self.fairness_weight * torch.xlogy(self.prior, ratio).nansum()
 
-    def agreement(self, labels: Tensor) -> Tensor:
-        """Weighted mean of the collision cross-entropies, a scalar tensor."""
-        total = self.weights.new_zeros(())
-        for rows in self.chunks():
-            match = (_normalised(labels[rows]) * self.probabilities[rows]).sum(1)
-            total -= torch.xlogy(self.weights[rows], match).sum()
-        return total / self.n_samples
-
     def objective(self, labels: Any) -> float:
         """The full objective at labels on the simplex, balance term included.
 
@@ -91,10 +84,11 @@ class Problem:
         """
         mean, loss = torch.zeros_like(self.prior), self.weights.new_zeros(())
         for rows in self.chunks():
-            part, weights = _normalised(labels[rows]), self.weights[rows]
-            mean += weights @ part
+            part, weights = labels[rows].double(), self.weights[rows]
+            total = part.sum(1)
+            mean += (weights / total) @ part
             match = torch.linalg.vecdot(part, self.probabilities[rows].double())
-            loss -= torch.xlogy(weights, match).sum()
+            loss -= torch.xlogy(weights, match / total).sum()
         return float(loss / self.n_samples + self.balance(mean / self.n_samples))
 
     def lower_bound(self, prices: Tensor) -> float:
@@ -113,12 +107,6 @@ def chunk_rows(matrix: Tensor) -> Iterator[slice]:
     rows = max(256, entries // n_columns)
     for start in range(0, n_rows, rows):
         yield slice(start, min(start + rows, n_rows))
-
-
-def _normalised(labels: Tensor) -> Tensor:
-    """Labels in float64, free of the rounding of their row sums."""
-    labels = labels.double()
-    return labels / labels.sum(1, keepdim=True)
 
 
 def dual_balance(problem: Problem, prices: Tensor) -> Tensor:

@@ -84,6 +84,9 @@ def solve_rows(
 ) -> RowSolution:
     """Solve every row of a chunk for the given prices.
 
+    The label of a row is first taken to be its steepest line alone; where another line
+    lies above, the two are the start of the cutting planes.
+
     Parameters
     ----------
     probabilities : Tensor of shape (n_rows, n_classes)
@@ -91,7 +94,26 @@ def solve_rows(
     max_steps : int
         Largest number of cutting planes; stopping early keeps ``value`` valid.
     """
-    low, high = first_lines(probabilities, prices)
+    high = row_argmax(probabilities)
+    t = 1 / _pick(probabilities, high)
+    lines = torch.addcmul(prices, probabilities, t[:, None])
+    line = row_argmax(lines)
+    value, one = _pick(lines, line), torch.ones_like(t)
+    split = value > (1 + prices[high]) * (1 + 8 * torch.finfo(t.dtype).eps)
+    found = RowSolution(value, t, torch.where(split, line, high), high, one)
+    rows = split.nonzero()[:, 0]
+    if len(rows):
+        part, low = probabilities.index_select(0, rows), line[rows]
+        two = _solve_two_lines(part, prices, low, high[rows], max_steps)
+        for whole, some in zip(found, two, strict=True):
+            whole[rows] = some
+    return found._replace(value=value - torch.log(t) - 1)
+
+
+def _solve_two_lines(
+    probabilities: Tensor, prices: Tensor, low: Tensor, high: Tensor, max_steps: int
+) -> RowSolution:
+    """Cutting planes from two lines on; ``value`` is that of the lines alone."""
     cut = cut_rows(probabilities, prices, low, high)
     t, value = cut.t, cut.value
     rows = cut.better.nonzero()[:, 0]
@@ -103,8 +125,7 @@ def solve_rows(
         cut = cut_rows(part, prices, low[rows], high[rows])
         t[rows], value[rows] = cut.t, cut.value
         rows = rows[cut.better]
-    share = share_of_high(probabilities, t, low, high)
-    return RowSolution(value - torch.log(t) - 1, t, low, high, share)
+    return RowSolution(value, t, low, high, share_of_high(probabilities, t, low, high))
 
 
 def _pick(matrix: Tensor, columns: Tensor) -> Tensor:
