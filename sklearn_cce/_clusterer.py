@@ -52,8 +52,9 @@ from sklearn_cce.modules import MODULES
 from sklearn_cce.pseudo_labels import UPDATES
 from sklearn_cce.views import Neighbors, View, make_views
 
-N_SPECTRAL = 12
-"""Number of spectral clusterings whose mean the network learns first."""
+MOST_SPECTRAL, LEAST_SPECTRAL, SPECTRAL_CLUSTERS = 24, 12, 480
+"""Bounds of the number of spectral clusterings whose mean the network learns first, and
+of all their clusters."""
 
 LEAST_EPOCHS, LEAST_STEPS, FROM_SCRATCH = 10, 400, 5
 """Least passes and gradient steps of a fit, and how many times that without a start."""
@@ -105,8 +106,8 @@ class CollisionClusterer(
         (n_samples,) with clusters, or (n_samples, n_clusters) with soft labels: those.
     n_init : int or 'auto', default='auto'
         Number of spectral clusterings, or of networks trained from random starts, of
-        which the one with the smallest loss is kept. 'auto' means 12 spectral
-        clusterings, or one network.
+        which the one with the smallest loss is kept. 'auto' means one network, or 24
+        spectral clusterings, fewer of more than 20 clusters, and 12 of 40 or more.
     views : str, Neighbors, callable, sparse matrix, list of these or None, \
             default='auto'
         What else a sample may look like; all views of a sample learn each other's
@@ -538,7 +539,10 @@ class CollisionClusterer(
             return samples.target, estimated_prior(samples.target.cpu().numpy(), weight)
         if self.init == "random":
             return None, equal
-        n_spectral = N_SPECTRAL if self.n_init == "auto" else self.n_init
+        usual = np.clip(
+            SPECTRAL_CLUSTERS // self.n_clusters, LEAST_SPECTRAL, MOST_SPECTRAL
+        )
+        n_spectral = int(usual) if self.n_init == "auto" else self.n_init
         labels, shares = initial_labels(
             geometry.embedding.cpu().numpy(),
             geometry.main_graph(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import linear_sum_assignment
+from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
 from ._candidates import find_candidates
@@ -17,6 +18,9 @@ __all__ = ["initial_labels"]
 
 TEMPERATURE = 0.005
 """Nats of information by which a clustering counts e times less."""
+
+DISAGREEMENT = 0.1
+"""Share of the samples put elsewhere by which a clustering counts e times less."""
 
 SMALLEST_SHARE = 0.1
 """No cluster is taken to be smaller than this part of an equal share."""
@@ -79,9 +83,12 @@ def consensus(
     scores: np.ndarray,
     n_clusters: int,
     weight: np.ndarray,
-    n_rounds: int = 3,
+    n_rounds: int = 5,
 ) -> np.ndarray:
     """Return the mean of hard clusterings, each matched to it by the Hungarian method.
+
+    Where there is more than one kind of good clustering, a mean of both would be
+    neither: what disagrees with the mean, at first the best of all, counts less.
 
     Parameters
     ----------
@@ -93,7 +100,7 @@ def consensus(
         Number of clusters.
     weight : ndarray of shape (n_samples,)
         Sample weights.
-    n_rounds : int, default=3
+    n_rounds : int, default=5
         How often all are matched to the mean of the round before.
 
     Returns
@@ -101,17 +108,25 @@ def consensus(
     ndarray of shape (n_samples, n_clusters), float32
         Every row sums to 1.
     """
-    votes = np.exp((scores - scores.max()) / TEMPERATURE)
-    votes = np.float32(votes / votes.sum())
+    samples, share = np.arange(len(weight)), weight / weight.sum()
     mean = one_hot(labels[0], n_clusters)
     for _ in range(n_rounds):
-        total = np.zeros_like(mean)
-        for h, vote in zip(labels, votes, strict=True):
-            overlap = (one_hot(h, n_clusters) * weight[:, None]).T @ mean
-            match = linear_sum_assignment(-overlap)[1]
-            total += vote * one_hot(match[h], n_clusters)
-        mean = total
+        matched = [match(h, mean, share)[h] for h in labels]
+        agreement = np.array([share @ mean[samples, h] for h in matched])
+        votes = softmax(scores / TEMPERATURE + agreement / DISAGREEMENT)
+        mean = np.zeros_like(mean)
+        for h, vote in zip(matched, np.float32(votes), strict=True):
+            mean[samples, h] += vote
     return mean
+
+
+def match(labels: np.ndarray, mean: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Return which cluster of the mean each cluster of a clustering is."""
+    n_clusters = mean.shape[1]
+    clusters = sp.csr_array(
+        (share, (labels, np.arange(len(labels)))), (n_clusters, len(labels))
+    )
+    return linear_sum_assignment(-(clusters @ mean))[1]
 
 
 def estimated_prior(soft: np.ndarray, weight: np.ndarray) -> np.ndarray:

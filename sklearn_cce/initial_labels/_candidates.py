@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.cluster import KMeans
+from sklearn.cluster import KMeans, kmeans_plusplus
 
 from ._information import (
     ascend,
@@ -37,6 +37,9 @@ FILTERS, FILTER_DEGREE = 3, 16
 
 FEW_SAMPLES = 5_000
 """Up to here k-means is cheap enough for ten starts."""
+
+LEAST_DRAWN, DRAWN_PER_GROUP = 2_000, 10
+"""Among so many samples, and so many per group, the means of one start are drawn."""
 
 
 @dataclass
@@ -125,9 +128,19 @@ def kmeans(
     rng: np.random.Generator,
     n_init: int = 1,
 ) -> np.ndarray:
-    """Return the groups of k-means."""
+    """Return the groups of k-means; one start among many samples is drawn from few."""
     seed = int(rng.integers(2**31 - 1))
-    model = KMeans(n_groups, n_init=n_init, max_iter=50, random_state=seed)
+    init, n_few = "k-means++", max(LEAST_DRAWN, DRAWN_PER_GROUP * n_groups)
+    if n_init == 1 and len(X) > n_few:
+        few = rng.choice(len(X), n_few, replace=False)
+        # In float32 scikit-learn computes distances by small chunks, more slowly.
+        init = kmeans_plusplus(
+            X[few].astype(np.float64),
+            n_groups,
+            sample_weight=weight[few],
+            random_state=seed,
+        )[0].astype(X.dtype)
+    model = KMeans(n_groups, init=init, n_init=n_init, max_iter=50, random_state=seed)
     return model.fit_predict(X, sample_weight=weight).astype(np.int64)
 
 

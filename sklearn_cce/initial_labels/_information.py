@@ -62,10 +62,11 @@ def information(shares: np.ndarray, discount: float = 0.0) -> float:
     return float(xlogx(shares).sum() + (2 - discount) * entropy(shares.sum(axis=0)))
 
 
-def merging_costs(shares: np.ndarray, group: int, discount: float) -> np.ndarray:
+def merging_costs(
+    shares: np.ndarray, own: np.ndarray, group: int, discount: float
+) -> np.ndarray:
     """Return what merging a group with each other one costs in information."""
     mass = shares.sum(axis=1)
-    own = xlogx(shares).sum(axis=1)
     rows = own + own[group] - xlogx(shares + shares[group]).sum(axis=1)
     masses = xlogx(mass) + xlogx(mass[group]) - xlogx(mass + mass[group])
     costs = rows - (1 - discount) * masses
@@ -101,14 +102,16 @@ def merge_groups(
     .. [1] Slonim & Tishby (1999), "Agglomerative information bottleneck".
     """
     shares, label = shares.copy(), np.arange(len(shares))
-    costs = np.stack([merging_costs(shares, a, discount) for a in label])
+    own = xlogx(shares).sum(axis=1)
+    costs = np.stack([merging_costs(shares, own, a, discount) for a in label])
     for _ in range(len(shares) - n_clusters):
         a, b = np.unravel_index(np.argmin(costs), costs.shape)
         shares[a] += shares[b]
         shares[b] = 0
+        own[a], own[b] = xlogx(shares[a]).sum(), 0
         label[label == b] = a
         costs[b], costs[:, b] = np.inf, np.inf
-        costs[a] = costs[:, a] = merging_costs(shares, a, discount)
+        costs[a] = costs[:, a] = merging_costs(shares, own, a, discount)
     return np.unique(label, return_inverse=True)[1]
 
 
@@ -118,7 +121,7 @@ def ascend(
     n_clusters: int,
     rng: np.random.Generator,
     discount: float = 0.0,
-    n_rounds: int = 4,
+    n_rounds: int = 8,
 ) -> np.ndarray:
     """Move samples to the cluster that their neighbours say most about.
 
@@ -137,7 +140,7 @@ def ascend(
         Draws the samples.
     discount : float, default=0.0
         See :func:`information`.
-    n_rounds : int, default=4
+    n_rounds : int, default=8
         Number of rounds.
 
     Returns

@@ -14,6 +14,7 @@ from sklearn_cce.initial_labels._information import (
     merge_groups,
     merging_costs,
     pair_shares,
+    xlogx,
 )
 
 
@@ -67,7 +68,7 @@ def test_entropy_of_equal_shares_is_the_logarithm_of_their_number():
 @pytest.mark.parametrize("discount", [0.0, 0.6])
 def test_merging_costs_are_the_loss_of_information(discount, affinity, labels):
     shares = pair_shares(affinity, labels, 5)
-    costs = merging_costs(shares, 2, discount)
+    costs = merging_costs(shares, xlogx(shares).sum(1), 2, discount)
     for b in (0, 1, 3, 4):
         left = after_merger(shares, 2, b, discount)
         lost = information(shares, discount) - left

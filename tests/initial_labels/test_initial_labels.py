@@ -7,6 +7,7 @@ import torch
 from sklearn.datasets import make_blobs, make_moons
 
 from sklearn_cce.initial_labels import (
+    DISAGREEMENT,
     TEMPERATURE,
     consensus,
     estimated_prior,
@@ -94,8 +95,19 @@ def test_the_consensus_of_renamed_clusterings_is_one_of_them():
 
 def test_better_clusterings_count_more():
     labels = np.array([[0, 0, 1, 1], [0, 1, 0, 1]])
-    mean = consensus(labels, np.array([1.0, 1 - TEMPERATURE]), 2, np.ones(4))
-    assert mean[1] == pytest.approx([np.e / (1 + np.e), 1 / (1 + np.e)], rel=1e-5)
+    scores = np.array([1.0, 1 - TEMPERATURE])
+    mean = consensus(labels, scores, 2, np.ones(4), n_rounds=1)
+    odds = np.exp(1 + 0.5 / DISAGREEMENT)  # half of the samples are put elsewhere
+    assert mean[1] == pytest.approx([odds / (1 + odds), 1 / (1 + odds)], rel=1e-4)
+
+
+def test_what_disagrees_with_the_consensus_counts_less():
+    h = np.random.default_rng(0).integers(0, 4, 400)
+    near, far = h.copy(), h.copy()
+    near[:20], far[:200] = (h[:20] + 1) % 4, (h[:200] + 1) % 4
+    mean = consensus(np.stack([h, near, far]), np.zeros(3), 4, np.ones(400))
+    assert mean[np.arange(20, 200), h[20:200]].min() > 0.98
+    assert 0.5 < mean[np.arange(20), h[:20]].min() < 0.7
 
 
 def blocks(sizes, blur):
