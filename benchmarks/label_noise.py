@@ -266,7 +266,9 @@ def run_all(args: argparse.Namespace, records: Records) -> None:
         tasks = PARTS[part](part, name, args.data_dir, seed)
         for level, method, *task in tasks:
             key = (part, name, str(level), method, str(seed))
-            if key in done or (args.levels and level not in args.levels):
+            wanted = level in (args.levels or [level])
+            wanted &= method in (args.methods or [method])
+            if key in done or not wanted:
                 continue
             accuracy, seconds = measure(*task)
             figures = (f"{accuracy:.4f}", f"{seconds:.2f}")
@@ -316,6 +318,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=list(range(5)))
     parser.add_argument("--levels", nargs="+", type=float, help="only these")
+    parser.add_argument("--methods", nargs="+", help="only these")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="digits, seeds 0 and 1")
     default = Path("benchmarks/results/label_noise.csv")

@@ -131,13 +131,13 @@ default='auto'
     batch_size : int, default=256
         Number of samples in a gradient step. The batches of an epoch have nearly
         equal sizes, none larger than this.
-    optimizer : {'adamw', 'adam', 'sgd'} or callable, default='adam'
+    optimizer : {'adamw', 'adam', 'sgd'} or callable, default='adamw'
         A name, or a class of :class:`torch.optim.Optimizer`.
     lr : float, default=3e-3
         Learning rate.
-    weight_decay : float, default=3e-3
-        Weight decay of the optimizer. With 'adam' and 'sgd' it acts as a penalty of
-        half of it times the sum of the squared parameters.
+    weight_decay : float, default=0.1
+        Weight decay of the optimizer. With 'adamw' its effect does not depend on the
+        size of the gradients, which is small where labels are uncertain.
     compile : bool, default=False
         Whether to compile the network with :func:`torch.compile` for training.
     mixed_precision : bool, default=False
@@ -244,9 +244,9 @@ default='auto'
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         batch_size: int = 256,
-        optimizer: str | type[torch.optim.Optimizer] = "adam",
+        optimizer: str | type[torch.optim.Optimizer] = "adamw",
         lr: float = 3e-3,
-        weight_decay: float = 3e-3,
+        weight_decay: float = 0.1,
         compile: bool = False,
         mixed_precision: bool = False,
         device: str | torch.device = "auto",
