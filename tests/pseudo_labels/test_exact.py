@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog, minimize_scalar
 from sklearn.exceptions import ConvergenceWarning
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sklearn_cce.pseudo_labels import solve_pseudo_labels
 from sklearn_cce.pseudo_labels._compact import served_in_order, without_dust
@@ -198,6 +199,36 @@ def test_sparse_labels_are_the_dense_ones():
         torch.tensor(s), fairness_weight=10.0, sparse_output=True
     )
     np.testing.assert_array_equal(tensor.labels.to_dense().numpy(), dense.labels)
+
+
+class LargestStorage(TorchDispatchMode):
+    """The bytes of the largest tensor made, views of what there was left out."""
+
+    def __init__(self, given):
+        super().__init__()
+        self.given, self.bytes = given.untyped_storage().data_ptr(), 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, (tuple, list)) else (made,):
+            if isinstance(tensor, torch.Tensor) and tensor.layout is torch.strided:
+                storage = tensor.untyped_storage()
+                if storage.data_ptr() != self.given:
+                    self.bytes = max(self.bytes, storage.nbytes())
+        return made
+
+
+@pytest.mark.parametrize("kind", ["soft", "nearly one-hot"])
+def test_sparse_labels_need_no_matrix_of_the_size_of_the_predictions(kind):
+    n_samples, n_classes = 40_000, 64
+    rows = {"soft": softmax_rows, "nearly one-hot": nearly_one_hot}[kind]
+    s = torch.tensor(rows(n_samples, n_classes)).float()
+    with LargestStorage(s) as largest:
+        result = solve_pseudo_labels(
+            s, fairness_weight=10.0, tol=1e-2, sparse_output=True
+        )
+    assert result.converged and result.n_iter > 0
+    assert largest.bytes <= s.nbytes / 1.5
 
 
 def nearly_one_hot(n_samples, n_classes, seed=0):
