@@ -266,6 +266,33 @@ def plot(rows: list[tuple], path: Path) -> None:
     plt.close(figure)
 
 
+def earlier_rows(path: Path) -> list[tuple]:
+    """The rows of a file that is there, numbers as numbers."""
+    if not path.exists():
+        return []
+    with open(path, newline="") as file:
+        lines = list(csv.reader(file))[1:]
+    kinds = (str, int, int, float, str, float, str, _number, int)
+    return [
+        tuple(kind(cell) for kind, cell in zip(kinds, line, strict=True))
+        for line in lines
+    ]
+
+
+def _number(cell: str) -> float | str:
+    try:
+        return float(cell)
+    except ValueError:
+        return cell
+
+
+def together(earlier: list[tuple], rows: list[tuple]) -> list[tuple]:
+    """Earlier rows, but for those of a problem and method that is in the new ones."""
+    new = {row[:5] for row in rows}
+    both = [row for row in earlier if row[:5] not in new] + rows
+    return sorted(both, key=lambda row: (row[1], row[2], row[0], row[3]))
+
+
 def write(rows: list[tuple], folder: Path, name: str) -> None:
     """The table as CSV."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -291,6 +318,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--name", default="pseudo_labels")
+    parser.add_argument(
+        "--append", action="store_true", help="keep what else is in the file"
+    )
     options = parser.parse_args()
     quick = options.quick
     options.classes = options.classes or ([2, 20, 200] if quick else [2, 20, 200, 1000])
@@ -305,6 +335,8 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     warnings.simplefilter("ignore")
     solve_pseudo_labels(torch.full((10, 2), 0.5).to(options.device))  # warm up
+    path = options.output / f"{options.name}.csv"
+    earlier = earlier_rows(path) if options.append else []
     rows: list[tuple] = []
     for n_samples, n_classes in itertools.product(options.samples, options.classes):
         for network in options.networks:
@@ -319,8 +351,8 @@ def main() -> None:
                 some = list(compare(network, s, weight, options))
                 show(some)
                 rows += some
-                write(rows, options.output, options.name)
-    plot(rows, options.output / f"{options.name}.png")
+                write(together(earlier, rows), options.output, options.name)
+    plot(together(earlier, rows), path.with_suffix(".png"))
 
 
 if __name__ == "__main__":
