@@ -78,5 +78,7 @@ for name, values in accuracy.items():
     print(f"{name:24s}", *(f"{value:.3f}" for value in values))
 ax.set(xlabel="labels", ylabel="accuracy on test images", xscale="log")
 ax.set_xticks([10, 40, 100], ["10", "40", "100"])
+ax.minorticks_off()
+ax.grid(alpha=0.3)
 ax.legend()
 plt.show()

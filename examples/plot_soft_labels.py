@@ -55,6 +55,7 @@ fig, ax = plt.subplots(layout="constrained")
 for method, values in accuracy.items():
     ax.plot(shares, values, marker="o", label=method)
     print(method, [f"{value:.3f}" for value in values])
+ax.axhline(0.1, color="gray", linestyle=":", label="chance")
 ax.set(xlabel="share of replaced labels", ylabel="accuracy on clean test data")
 ax.legend()
 plt.show()
@@ -63,9 +64,9 @@ plt.show()
 # Copies and decisions
 # --------------------
 # What the networks say of the test images at a share of 0.75. The labels that they were
-# given have 0.325 for one class. The network trained with Shannon's cross-entropy says
-# the like; the other is sure, and more often right. Sure does not mean calibrated: with
-# so many wrong labels, some of the certainty is in what it learnt by heart.
+# given have 0.325 for one class. The network trained with Shannon's cross-entropy is
+# never more certain than that; the other decides, and the more certain it is, the more
+# often it is right.
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained", sharey=True)
 for ax, method in zip(axes, ("Shannon", "collision"), strict=True):
     model = models[method, 0.75]
