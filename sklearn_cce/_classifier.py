@@ -103,10 +103,10 @@ default='auto'
         size) if samples without a label are given, and None otherwise. With
         neighbours, samples near a labelled one begin with its label.
     module : {'mlp', 'linear', 'vgg4'}, torch.nn.Module or callable, default='mlp'
-        The network. 'linear' and 'mlp', which has one hidden layer of 512 units, scale
-        every feature by itself, those that hardly vary less than the others; 'vgg4'
-        is for images. A callable, such as a class of modules, is called with
-        ``(in_shape, n_classes)``, where ``in_shape`` is the number of features, or
+        The network. 'mlp' has one hidden layer of 512 units and divides all features by
+        one scale; 'linear' scales every feature by itself, those that hardly vary less
+        than the others; 'vgg4' is for images. A callable, such as a class of modules,
+        is called with ``(in_shape, n_classes)``, where ``in_shape`` is the number of features, or
         the shape of a sample with more than one axis, and must return a module with
         one logit per class. A module is copied before training.
     pseudo_labels : {'em', 'exact'}, default='em'
@@ -117,7 +117,7 @@ default='auto'
         1,000 gradient steps if that is more. The learning rate falls to 0 on the way.
         If samples without a label are given, the first half of the passes is on the
         labels that are known or spread over neighbours.
-    tol : float, default=1e-4
+    tol : float, default=1e-3
         Training ends when the loss, in nats, has not fallen by `tol` in `patience`
         epochs.
     patience : int, default=20
@@ -135,7 +135,7 @@ default='auto'
         A name, or a class of :class:`torch.optim.Optimizer`.
     lr : float, default=3e-3
         Learning rate.
-    weight_decay : float, default=0.1
+    weight_decay : float, default=1e-4
         Weight decay of the optimizer. With 'adamw' its effect does not depend on the
         size of the gradients, which is small where labels are uncertain.
     compile : bool, default=False
@@ -239,14 +239,14 @@ default='auto'
         module: str | nn.Module | Callable[..., nn.Module] = "mlp",
         pseudo_labels: str = "em",
         max_epochs: int | None = None,
-        tol: float = 1e-4,
+        tol: float = 1e-3,
         patience: int = 20,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         batch_size: int = 256,
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
         lr: float = 3e-3,
-        weight_decay: float = 0.1,
+        weight_decay: float = 1e-4,
         compile: bool = False,
         mixed_precision: bool = False,
         device: str | torch.device = "auto",

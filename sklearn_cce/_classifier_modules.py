@@ -1,4 +1,4 @@
-"""The networks that the classifier knows by name, with an input made for labels.
+"""The linear network of the classifier, which trains as fast whatever the features.
 
 Clustering has nothing to go by but the sizes of the features, and must keep them.
 Labels show which features matter, so that here each may have a scale of its own.
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from sklearn_cce.modules import MLP, MODULES, Linear, Scaling, n_elements
+from sklearn_cce.modules import MODULES, Linear, Scaling, n_elements
 
 GAIN = 16.0
 """What the logits of the linear classifier are multiplied by, for a single feature.
@@ -103,14 +103,4 @@ def linear(in_shape: int | Sequence[int], n_outputs: int) -> Linear:
     return made
 
 
-def mlp(in_shape: int | Sequence[int], n_outputs: int) -> MLP:
-    """Return a perceptron with one hidden layer."""
-    made = MLP(in_shape, n_outputs)
-    made.scaling = FeatureScaling(n_elements(in_shape))
-    return made
-
-
-CLASSIFIER_MODULES: dict[str, Callable[..., nn.Module]] = MODULES | {
-    "linear": linear,
-    "mlp": mlp,
-}
+CLASSIFIER_MODULES: dict[str, Callable[..., nn.Module]] = MODULES | {"linear": linear}
