@@ -106,9 +106,9 @@ default='auto'
         The network. 'mlp' has one hidden layer of 512 units and divides all features by
         one scale; 'linear' scales every feature by itself, those that hardly vary less
         than the others; 'vgg4' is for images. A callable, such as a class of modules,
-        is called with ``(in_shape, n_classes)``, where ``in_shape`` is the number of features, or
-        the shape of a sample with more than one axis, and must return a module with
-        one logit per class. A module is copied before training.
+        is called with ``(in_shape, n_classes)``, where ``in_shape`` is the number of
+        features, or the shape of a sample with more than one axis, and must return a
+        module with one logit per class. A module is copied before training.
     pseudo_labels : {'em', 'exact'}, default='em'
         Method that solves for the pseudo-labels of a batch, see
         :func:`~sklearn_cce.pseudo_labels.update_pseudo_labels`.
