@@ -24,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_cce import CollisionClassifier, _geometry
 from sklearn_cce._batches import TensorSource
 from sklearn_cce._classifier import with_labelled
+from sklearn_cce._classifier_modules import FeatureScaling
 from sklearn_cce._spreading import spread_labels
 from sklearn_cce._validation import held_out
 from sklearn_cce.losses import LOSSES
@@ -417,3 +418,25 @@ def test_hard_labels_are_learnt_as_well_as_by_logistic_regression():
     ours = classifier(lr=0.01, max_epochs=None).fit(X, y).score(X_test, y_test)
     theirs = LogisticRegression(max_iter=500).fit(X, y).score(X_test, y_test)
     assert abs(ours - theirs) <= 0.02
+
+
+def test_the_linear_network_is_as_good_as_logistic_regression_by_default(digits):
+    X, X_test, y, y_test = digits
+    ours = CollisionClassifier(module="linear", random_state=0).fit(X, y)
+    theirs = make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y)
+    assert ours.score(X_test, y_test) >= theirs.score(X_test, y_test) - 0.01
+
+
+def test_units_of_features_do_not_matter_to_the_linear_network(X, y):
+    units = np.array([1e-2, 1.0, 1e2, 1e4])
+    assert classifier().fit(X * units, y).score(X * units, y) == 1.0
+
+
+def test_features_of_less_than_the_median_deviation_stay_small():
+    deviations = np.array([0.01, 0.5, 1.0, 10.0, 100.0])
+    X = torch.tensor([-1.0, 1.0])[:, None] * torch.tensor(deviations)
+    scaled = FeatureScaling(5).fit(X)(X.float())[1].numpy()
+    expected = np.minimum(deviations, 1)
+    np.testing.assert_allclose(
+        scaled, expected / np.sqrt(np.mean(expected**2)), rtol=1e-5
+    )
