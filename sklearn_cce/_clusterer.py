@@ -56,7 +56,7 @@ MOST_SPECTRAL, LEAST_SPECTRAL, SPECTRAL_CLUSTERS = 24, 12, 480
 """Bounds of the number of spectral clusterings whose mean the network learns first, and
 of all their clusters."""
 
-LEAST_EPOCHS, LEAST_STEPS, FROM_SCRATCH = 10, 400, 5
+LEAST_EPOCHS, LEAST_STEPS, FROM_SCRATCH = 10, 600, 5
 """Least passes and gradient steps of a fit, and how many times that without a start."""
 
 RESTART = 1_000_003
@@ -133,7 +133,7 @@ class CollisionClusterer(
     max_epochs : int, default=None
         Maximum number of passes over the data; the first half for the start, where
         there is one. The learning rate falls to 0 along a cosine in either part. None
-        means 10 passes and at least 400 gradient steps, five times as many with a
+        means 10 passes and at least 600 gradient steps, five times as many with a
         random start.
     tol : float, default=1e-3
         Training ends early when the loss, in nats, has not fallen by `tol` in
