@@ -287,10 +287,16 @@ def _number(cell: str) -> float | str:
 
 
 def together(earlier: list[tuple], rows: list[tuple]) -> list[tuple]:
-    """Earlier rows, but for those of a problem and method that is in the new ones."""
-    new = {row[:5] for row in rows}
-    both = [row for row in earlier if row[:5] not in new] + rows
-    return sorted(both, key=lambda row: (row[1], row[2], row[0], row[3]))
+    """Earlier rows, but for those whose problem, method and gap the new ones have."""
+    new = {row[:6] for row in rows}
+    both = [row for row in earlier if row[:6] not in new] + rows
+    return sorted(both, key=_place)
+
+
+def _place(row: tuple) -> tuple:
+    """Order of the rows: by problem, then method, then from the widest gap."""
+    methods = ["exact", *ITERATIVE]
+    return row[1], row[2], row[0], row[3], methods.index(row[4]), -row[5]
 
 
 def write(rows: list[tuple], folder: Path, name: str) -> None:
