@@ -4,13 +4,12 @@ Run ``python -m benchmarks.solver_scaling [--networks trained untrained]``. Ever
 is solved in a process of its own, float32, to a certified relative gap of 1e-4, with
 sparse labels. Seconds are those of the thread. Memory is the peak of the process beyond
 what it held when the solver was called, which includes the predictions; the peak of
-making them is left out. Needs Linux.
+making them is left out. A size that is in the file already is replaced. Needs Linux.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import multiprocessing
 import time
 import warnings
@@ -20,16 +19,19 @@ import psutil
 import torch
 
 from benchmarks.pseudo_labels import network_rows
+from benchmarks.records import Records
 from sklearn_cce.pseudo_labels import solve_pseudo_labels
 
 SHAPES = (
     *((5_000, 20), (50_000, 20), (500_000, 20), (5_000_000, 20)),
     *((1_000, 100), (10_000, 100), (100_000, 100), (1_000_000, 100)),
+    (10_000_000, 100),
     *((1_000, 1_000), (10_000, 1_000), (100_000, 1_000), (1_000_000, 1_000)),
 )
-FIELDS = (
-    *("network", "n_samples", "n_classes", "fairness_weight", "iterations"),
-    *("converged", "seconds", "ns_per_entry", "input_mib", "extra_mib"),
+KEY = ("network", "n_samples", "n_classes", "fairness_weight")
+FIGURES = (
+    *("iterations", "converged", "seconds", "ns_per_entry"),
+    *("input_mib", "extra_mib"),
 )
 
 
@@ -80,17 +82,16 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--name", default="solver_scaling")
     options = parser.parse_args()
-    rows = []
+    records = Records(options.output / f"{options.name}.csv", KEY + FIGURES, KEY)
     spawn = multiprocessing.get_context("spawn")
     for network in options.networks:
         for shape in SHAPES:
             if shape[1] not in options.classes or shape[0] * shape[1] > options.largest:
                 continue
             with spawn.Pool(1) as pool:
-                rows.append(pool.apply(measure, (network, *shape, options.weight)))
-            print(*rows[-1], flush=True)
-            with open(options.output / f"{options.name}.csv", "w", newline="") as file:
-                csv.writer(file).writerows([FIELDS, *rows])
+                row = pool.apply(measure, (network, *shape, options.weight))
+            print(*row, flush=True)
+            records.add(dict(zip(records.columns, row, strict=True)))
 
 
 if __name__ == "__main__":
