@@ -20,6 +20,34 @@ class Labels(Protocol):
 
 
 @dataclass(frozen=True)
+class PairLabels:
+    """Labels of two classes a row, or one.
+
+    Attributes
+    ----------
+    low, high : Tensor of shape (n_samples,), int64
+        The two classes.
+    share_high : Tensor of shape (n_samples,)
+        The label of ``high``; 1 where both are the same class.
+    n_classes : int
+    dtype : torch.dtype
+    """
+
+    low: Tensor
+    high: Tensor
+    share_high: Tensor
+    n_classes: int
+    dtype: torch.dtype
+
+    def __getitem__(self, rows: slice | Tensor) -> Tensor:
+        """Labels of some rows, of shape (n_rows, n_classes)."""
+        share = self.share_high[rows, None].to(self.dtype)
+        labels = share.new_zeros(len(share), self.n_classes)
+        labels.scatter_(1, self.low[rows, None], 1 - share)
+        return labels.scatter_(1, self.high[rows, None], share)
+
+
+@dataclass(frozen=True)
 class ListedLabels:
     """Labels of the classes on short lists; the others are zero.
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ._compact import ListedLabels
+from ._compact import PairLabels
 from ._problem import Problem, dual_balance, relative_gap
 from ._rows import solve_rows
 
@@ -22,7 +22,7 @@ class DualState(NamedTuple):
     """What one pass over the predictions tells about given prices."""
 
     prices: Tensor
-    labels: ListedLabels
+    labels: PairLabels
     mean: Tensor
     objective: float
     bound: float
@@ -36,37 +36,37 @@ class DualState(NamedTuple):
 def dual_pass(problem: Problem, prices: Tensor) -> DualState:
     """Dual function, gradient, and the labels that the prices imply."""
     mean = torch.zeros_like(prices)
-    loss, conjugate = prices.new_zeros(2)
-    values, lists = _empty_lists(problem)
+    loss, height = prices.new_zeros(2)
+    labels = _empty_pairs(problem)
     for rows in problem.chunks():
         share = problem.weights[rows] / problem.n_samples
         row = solve_rows(problem.probabilities[rows].double(), prices)
-        values[rows] = torch.stack([1 - row.share_high, row.share_high], 1)
-        lists[rows] = torch.stack([row.low, row.high], 1)
-        part = share[:, None] * values[rows]
-        mean.index_add_(0, lists[rows].flatten(), part.flatten())
-        match = problem.probabilities[rows].gather(1, lists[rows]).double()
-        loss -= torch.xlogy(share, torch.linalg.vecdot(match, values[rows])).sum()
-        conjugate += share @ row.value
-    labels = ListedLabels(values, lists, problem.n_classes, problem.probabilities.dtype)
+        labels.low[rows], labels.high[rows] = row.low, row.high
+        labels.share_high[rows] = row.share_high
+        high = share * row.share_high
+        mean.index_add_(0, row.high, high).index_add_(0, row.low, share - high)
+        loss += share @ torch.log(row.t)
+        height += share @ row.height
     objective = loss + problem.balance(mean)
-    bound = dual_balance(problem, prices) - conjugate
+    bound = dual_balance(problem, prices) + 1 + loss - height
     figures = torch.stack([objective, bound]).tolist()
     return DualState(prices, labels, mean, *figures)
 
 
-def _empty_lists(problem: Problem) -> tuple[Tensor, Tensor]:
-    """Room for two labels and their classes a row."""
-    values = problem.weights.new_empty(problem.n_samples, 2)
-    return values, torch.empty_like(values, dtype=torch.int64)
+def _empty_pairs(problem: Problem) -> PairLabels:
+    """Room for two classes a row and the share of the second."""
+    share = torch.empty_like(problem.weights)
+    low, high = (torch.empty_like(share, dtype=torch.int64) for _ in range(2))
+    return PairLabels(low, high, share, problem.n_classes, problem.probabilities.dtype)
 
 
 def curvature(problem: Problem, state: DualState) -> Tensor:
     """Minus the second derivative of the conjugate's mean: a graph's Laplacian."""
     edges = state.prices.new_zeros(problem.n_classes**2)
     for rows in problem.chunks():
-        low, high = state.labels.lists[rows].T
-        split = (state.labels.values[rows] > 0).all(1)
+        low, high = state.labels.low[rows], state.labels.high[rows]
+        part = state.labels.share_high[rows]
+        split = (part > 0) & (part < 1)
         premium = torch.where(split, state.prices[low] - state.prices[high], 1.0)
         share = problem.weights[rows] / problem.n_samples
         stiffness = torch.where(split, share / premium.square(), 0.0)

@@ -14,6 +14,7 @@ from ._interior import follow_path
 from ._lists import Restricted, listed, reach_of_shares, unrestricted
 from ._problem import Problem, relative_gap
 from ._result import Solution
+from ._two_classes import two_class_prices
 
 # Labels below are taken for zero; the largest that keeps the certificate is used.
 _DUST = (1e-2, 1e-3, 1e-5, 1e-8, 0.0)
@@ -99,9 +100,17 @@ class Attempts:
 
     def guess(self) -> bool:
         """Take the labels that the prices of the predictions imply."""
-        mean = self.problem.mean_labels(self.problem.probabilities)
-        self.start = dual_pass(self.problem, self.problem.prices(mean))
+        prices = self.problem.prices(self.problem.mean_predictions())
+        self.start = dual_pass(self.problem, prices)
         return self._settle(self.start)
+
+    def search(self) -> bool:
+        """Search for the one number that two classes leave open."""
+        if self.problem.n_classes != 2:
+            return False
+        prices, n_iter = two_class_prices(self.problem, self.left)
+        self._count(n_iter)
+        return self.at_prices(prices)
 
     def climb(self) -> bool:
         """Newton's method on the prices, from the best that are at hand."""
@@ -241,8 +250,7 @@ def solve_exact(
     tries = Attempts(problem, tol, max_iter)
     if init is not None and tries.at_prices(_prices_of(problem, init)):
         return tries.best
-    for attempt in (tries.guess, tries.merge, tries.climb, tries.list_classes):
-        if attempt():
-            return tries.best
-    tries.follow_whole_path()
+    attempts = tries.guess, tries.search, tries.merge, tries.climb, tries.list_classes
+    if not any(attempt() for attempt in attempts):
+        tries.follow_whole_path()
     return tries.best

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -68,6 +69,13 @@ class Problem:
             total += (self.weights[rows] / part.sum(1)) @ part
         return total / self.n_samples
 
+    def mean_predictions(self) -> Tensor:
+        """Weighted mean of the predictions, float64, shape (n_classes,)."""
+        total = torch.zeros_like(self.prior)
+        for rows in self.chunks():
+            total += self.weights[rows] @ self.probabilities[rows].double()
+        return total / self.n_samples
+
     def prices(self, mean_labels: Tensor) -> Tensor:
         """Prices lambda u / mean, the derivative of the balance term."""
         return self.fairness_weight * self.prior / mean_labels.clamp_min(1e-30)
@@ -112,8 +120,7 @@ def chunk_rows(matrix: Tensor) -> Iterator[slice]:
 def dual_balance(problem: Problem, prices: Tensor) -> Tensor:
     """The part of the dual that comes from the balance term, a scalar tensor."""
     weight, prior = problem.fairness_weight, problem.prior
-    constant = weight * prior.sum() * (1 - torch.log(prior.new_tensor(weight)))
-    return constant + weight * torch.xlogy(prior, prices).sum()
+    return weight * (1 - math.log(weight) + torch.xlogy(prior, prices).sum())
 
 
 def relative_gap(objective: float, lower_bound: float) -> float:
@@ -153,12 +160,14 @@ def _check_probabilities(probabilities: Tensor) -> None:
             "probabilities must have shape (n_samples, n_classes) with at least one"
             f" row and one column, got {shape}"
         )
-    low, high = (float(v) for v in torch.aminmax(probabilities.detach()))
+    sums = probabilities @ probabilities.new_ones(shape[1])
+    figures = *torch.aminmax(probabilities), *torch.aminmax(sums)
+    low, high, least, most = torch.stack(figures).tolist()
     if not (low >= 0 and high < float("inf")):  # also catches NaN
         raise ValueError(
             f"probabilities must be finite and non-negative, got [{low}, {high}]"
         )
-    error = float((probabilities.detach().sum(1) - 1).abs().max())
+    error = max(1 - least, most - 1)
     if error > 1e-2:
         raise ValueError(
             f"rows of probabilities must sum to 1, got a row that is off by {error:.3g}"

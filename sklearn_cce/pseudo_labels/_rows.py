@@ -18,15 +18,20 @@ from torch import Tensor
 class RowSolution(NamedTuple):
     """Maximisers of a chunk of rows; every field has shape (n_rows,).
 
-    ``value`` is an upper bound of the row's maximum, and equal to it to rounding
-    once ``solve_rows`` has converged.
+    ``height`` is that of the highest line at t. The label gives ``share_high`` to the
+    class ``high`` and the rest to ``low``, so that ``s . y = 1 / t``.
     """
 
-    value: Tensor
+    height: Tensor
     t: Tensor
     low: Tensor
     high: Tensor
     share_high: Tensor
+
+    @property
+    def value(self) -> Tensor:
+        """An upper bound of the maximum; equal to it to rounding after convergence."""
+        return self.height - torch.log(self.t) - 1
 
 
 def two_line_minimum(
@@ -43,7 +48,7 @@ class Cut(NamedTuple):
     """One cutting plane: the minimum over two lines, and the line above it."""
 
     t: Tensor
-    value: Tensor
+    height: Tensor
     better: Tensor
     low: Tensor
     high: Tensor
@@ -52,18 +57,18 @@ class Cut(NamedTuple):
 def cut_rows(probabilities: Tensor, prices: Tensor, low: Tensor, high: Tensor) -> Cut:
     """Minimise over the lines ``low`` and ``high``; swap one for the highest line."""
     slope_low, slope_high = _pick(probabilities, low), _pick(probabilities, high)
-    price_low, price_high = prices[low], prices[high]
+    price_low, price_high = prices.index_select(0, low), prices.index_select(0, high)
     t = two_line_minimum(slope_low, slope_high, price_low, price_high)
     model = torch.maximum(t * slope_low + price_low, t * slope_high + price_high)
     lines = torch.addcmul(prices, probabilities, t[:, None])
     line = row_argmax(lines)
-    value = _pick(lines, line)
+    height = _pick(lines, line)
     slack = 8 * torch.finfo(prices.dtype).eps
-    better = value > model + slack * value.abs()
+    better = height > model + slack * height.abs()
     rises = _pick(probabilities, line) * t >= 1
     return Cut(
         t,
-        value,
+        height,
         better,
         torch.where(better & ~rises, line, low),
         torch.where(better & rises, line, high),
@@ -92,30 +97,31 @@ def solve_rows(
     probabilities : Tensor of shape (n_rows, n_classes)
     prices : Tensor of shape (n_classes,), same dtype, non-negative
     max_steps : int
-        Largest number of cutting planes; stopping early keeps ``value`` valid.
+        Largest number of cutting planes; stopping early keeps the bound valid.
     """
     high = row_argmax(probabilities)
     t = 1 / _pick(probabilities, high)
     lines = torch.addcmul(prices, probabilities, t[:, None])
-    line = row_argmax(lines)
-    value, one = _pick(lines, line), torch.ones_like(t)
-    split = value > (1 + prices[high]) * (1 + 8 * torch.finfo(t.dtype).eps)
-    found = RowSolution(value, t, torch.where(split, line, high), high, one)
+    height = lines.amax(1)
+    own = 1 + prices.index_select(0, high)
+    split = height > own * (1 + 8 * torch.finfo(t.dtype).eps)
+    found = RowSolution(height, t, high.clone(), high, torch.ones_like(t))
     rows = split.nonzero()[:, 0]
     if len(rows):
-        part, low = probabilities.index_select(0, rows), line[rows]
+        part = probabilities.index_select(0, rows)
+        low = row_argmax(lines.index_select(0, rows))
         two = _solve_two_lines(part, prices, low, high[rows], max_steps)
         for whole, some in zip(found, two, strict=True):
             whole[rows] = some
-    return found._replace(value=value - torch.log(t) - 1)
+    return found
 
 
 def _solve_two_lines(
     probabilities: Tensor, prices: Tensor, low: Tensor, high: Tensor, max_steps: int
 ) -> RowSolution:
-    """Cutting planes from two lines on; ``value`` is that of the lines alone."""
+    """Cutting planes from two lines on."""
     cut = cut_rows(probabilities, prices, low, high)
-    t, value = cut.t, cut.value
+    t, height = cut.t, cut.height
     rows = cut.better.nonzero()[:, 0]
     for _ in range(max_steps - 1):
         if not len(rows):
@@ -123,9 +129,10 @@ def _solve_two_lines(
         part = probabilities.index_select(0, rows)
         low[rows], high[rows] = cut.low[cut.better], cut.high[cut.better]
         cut = cut_rows(part, prices, low[rows], high[rows])
-        t[rows], value[rows] = cut.t, cut.value
+        t[rows], height[rows] = cut.t, cut.height
         rows = rows[cut.better]
-    return RowSolution(value, t, low, high, share_of_high(probabilities, t, low, high))
+    share = share_of_high(probabilities, t, low, high)
+    return RowSolution(height, t, low, high, share)
 
 
 def _pick(matrix: Tensor, columns: Tensor) -> Tensor:

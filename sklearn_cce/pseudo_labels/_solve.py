@@ -116,10 +116,11 @@ def solve_pseudo_labels(
 
 def _dense(labels: Labels, problem: Problem, restore: Any) -> Any:
     """The labels as a matrix of the user's library."""
-    if isinstance(labels, Tensor):
-        return restore(labels)
+    first, *others = problem.chunks()
+    if isinstance(labels, Tensor) or not others:
+        return restore(labels[:])
     whole = torch.empty_like(problem.probabilities)
-    for rows in problem.chunks():
+    for rows in (first, *others):
         whole[rows] = labels[rows]
     return restore(whole)
 

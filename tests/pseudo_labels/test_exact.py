@@ -20,6 +20,7 @@ from sklearn_cce.pseudo_labels._interior import follow_path
 from sklearn_cce.pseudo_labels._lists import listed, reach_of_shares
 from sklearn_cce.pseudo_labels._problem import build_problem, relative_gap
 from sklearn_cce.pseudo_labels._rows import solve_rows
+from sklearn_cce.pseudo_labels._two_classes import two_class_prices
 
 from .test_basics import hard_cases, plain_objective, softmax_rows
 
@@ -150,6 +151,18 @@ def lower_bound(s, fairness_weight, prices):
     value = (value + share * prices[0] + (1 - share) * prices[1]).max(0)
     balance = fairness_weight * np.mean(1 - np.log(fairness_weight) + np.log(prices))
     return balance - value.mean()
+
+
+@pytest.mark.parametrize("fairness_weight", [1e-3, 0.1, 1.0, 100.0, 1e6])
+@pytest.mark.parametrize("share", [0.5, 0.05])
+def test_prices_of_two_classes_certify_their_labels_to_rounding(fairness_weight, share):
+    s = torch.tensor(softmax_rows(500, 2))
+    weight = np.random.default_rng(0).uniform(size=500)
+    problem = build_problem(s, fairness_weight, [1 - share, share], weight)
+    prices, n_iter = two_class_prices(problem, 100)
+    assert n_iter <= 40
+    rounding = 1e-10 + 2e-15 * fairness_weight
+    assert abs(dual_pass(problem, prices).gap) <= rounding
 
 
 @pytest.mark.parametrize("fairness_weight", [1.0, 100.0, 1e6])
