@@ -30,7 +30,8 @@ def two_class_prices(problem: Problem, max_iter: int) -> tuple[Tensor, int]:
     mean, search = brentq(
         excess, 0, 1, xtol=_PRECISION, maxiter=max_iter, full_output=True, disp=False
     )
-    means = problem.prior.new_tensor([1 - mean, mean])
+    means = torch.full_like(problem.prior, mean)
+    means[0] = 1 - mean
     return problem.prices(means), search.iterations
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy.optimize import linprog, minimize_scalar
 from sklearn.exceptions import ConvergenceWarning
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -20,6 +21,7 @@ from sklearn_cce.pseudo_labels._interior import follow_path
 from sklearn_cce.pseudo_labels._lists import listed, reach_of_shares
 from sklearn_cce.pseudo_labels._problem import build_problem, relative_gap
 from sklearn_cce.pseudo_labels._rows import solve_rows
+from sklearn_cce.pseudo_labels._solve import METHODS
 from sklearn_cce.pseudo_labels._two_classes import two_class_prices
 
 from .test_basics import hard_cases, plain_objective, softmax_rows
@@ -78,6 +80,35 @@ def test_optimum_of_small_problems_by_a_conic_solver(seed):
     assert result.objective == pytest.approx(best, abs=2 * slack)
 
 
+@st.composite
+def small_rows(draw):
+    """Rows of few different values: ties, one-hot and equal rows, empty columns."""
+    shape = draw(st.tuples(st.integers(1, 8), st.integers(2, 5)))
+    values = st.sampled_from([0.0, 0.0, 1e-9, 1e-3, 0.5, 1.0])
+    s = draw(arrays(float, shape, elements=values))
+    s[s.sum(1) == 0, 0] = 1
+    return s / s.sum(1, keepdims=True)
+
+
+@settings(max_examples=40, deadline=None)
+@given(s=small_rows(), log_weight=st.floats(-2, 2))
+def test_bounds_and_optimum_of_awkward_problems_by_a_conic_solver(s, log_weight):
+    n_samples, n_classes = s.shape
+    fairness_weight = 10.0**log_weight
+    best = reference_optimum(
+        s, fairness_weight, np.full(n_classes, 1 / n_classes), np.ones(n_samples)
+    )
+    slack = 2e-6 * max(1, abs(best))
+    for method in METHODS:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            result = solve_pseudo_labels(
+                s, fairness_weight=fairness_weight, method=method, tol=1e-7, max_iter=60
+            )
+        assert result.lower_bound - slack <= best <= result.objective + slack
+        assert result.converged or method != "exact"
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     n_samples=st.integers(1, 40),
@@ -93,21 +124,23 @@ def test_every_problem_is_certified(n_samples, n_classes, log_weight, seed):
     np.testing.assert_array_less(-1e-15, result.labels)
 
 
-def transport_cost(s):
-    """Least mean of -ln s over assignments with exactly equal class sizes."""
-    n_samples, n_classes = s.shape
+def transport_plan(cost):
+    """The cheapest assignment with exactly equal class sizes, by linear programming."""
+    n_samples, n_classes = cost.shape
     rows = np.kron(np.eye(n_samples), np.ones(n_classes))
     columns = np.kron(np.ones(n_samples), np.eye(n_classes))
     sums = np.r_[np.ones(n_samples), np.full(n_classes, n_samples / n_classes)]
-    plan = linprog(-np.log(s).ravel(), A_eq=np.vstack([rows, columns]), b_eq=sums)
-    return plan.fun / n_samples
+    return linprog(cost.ravel(), A_eq=np.vstack([rows, columns]), b_eq=sums)
 
 
-def test_large_fairness_weight_gives_exact_balance_at_most_at_transport_cost():
+def test_large_fairness_weight_gives_an_optimal_transport_plan():
+    """The labels are balanced, and no balanced plan is cheaper at their own slopes."""
     s = softmax_rows(40, 4)
     result = solve_pseudo_labels(s, fairness_weight=1e6, tol=1e-7)
     np.testing.assert_allclose(result.labels.mean(0), 0.25, atol=1e-5)
-    assert result.objective <= transport_cost(s) + 1e-6
+    assert result.objective <= transport_plan(-np.log(s)).fun / 40 + 1e-6
+    match = (result.labels * s).sum(1, keepdims=True)
+    assert transport_plan(-s / match).fun / 40 == pytest.approx(-1, abs=1e-3)
 
 
 def test_small_fairness_weight_gives_argmax():
