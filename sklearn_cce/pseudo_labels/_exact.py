@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -28,8 +28,8 @@ _FIRST_BUDGET = 0.01
 _MOST_LEFT = 0.7
 # Rough prices: rows per class of their sample, and relative gap.
 _ROUGH_ROWS, _ROUGH_TOL = 3, 1e-2
-# Rows per class of a sample that tells the prices; samples that are small enough.
-_SAMPLE_ROWS, _SAMPLE_SHARE = 20, 0.1
+# Rows per class of a sample that tells the prices; one row in so many is taken.
+_SAMPLE_ROWS, _SAMPLE_EVERY = 20, 10
 # Share of the tolerance that the merged or listed problem may use up.
 _INNER = 0.3
 
@@ -72,13 +72,13 @@ class Attempts:
         self.n_iter += n_iter
         self.left -= n_iter
 
-    def _offer(
+    def _certified(
         self, labels: Tensor, expand: Callable[[Tensor], Labels], prices: Tensor
-    ) -> bool:
-        """Certify labels and clean them; whether they are good enough."""
+    ) -> Solution:
+        """Cleaned labels with their objective, and the bound of the prices."""
         bound = self.problem.lower_bound(prices)
         clean, objective = _cleaned(self.problem, labels, expand, bound, self.tol)
-        return self._keep(Solution(clean, objective, bound, self.n_iter, prices))
+        return Solution(clean, objective, bound, self.n_iter, prices)
 
     def _keep(self, solution: Solution) -> bool:
         """Keep an answer if it is the best; whether it is good enough."""
@@ -144,18 +144,25 @@ class Attempts:
         return False
 
     def list_classes(self) -> bool:
-        """Solve on short lists of classes, made anew at the prices that result."""
+        """Solve on short lists of classes, made anew at the prices that result.
+
+        The two classes that a row uses most stay on its list. Lists become wider where
+        the bound did not rise.
+        """
         if self.problem.n_classes <= _NARROW:
             return False
-        prices = self.start.prices
+        prices, used = self.start.prices, None
         if not _is_large(self.problem):
             prices = _rough_prices(self.problem, self.left)
-        for width in (_WIDTH, *self._widths()):
+        width, bound = _WIDTH, -float("inf")
+        while width <= self.problem.n_classes // 4 and self.left > 0:
             reach = reach_of_shares(self.problem, prices)
-            short = listed(self.problem, prices, width, reach)
-            if self._follow_lists(short):
+            short = listed(self.problem, prices, width, reach, used)
+            found, used = self._follow_lists(short)
+            if self._keep(found):
                 return True
-            prices = self.last_prices
+            width *= 1 if found.lower_bound > bound + self.tol else 2
+            prices, bound = found.prices, found.lower_bound
         return False
 
     def list_likely_classes(self) -> bool:
@@ -166,28 +173,24 @@ class Attempts:
         """
         if self.problem.n_classes <= _NARROW:
             return False
-        level = _level_prices(self.problem)
-        return any(
-            self._follow_lists(listed(self.problem, level, width))
-            for width in self._widths()
-        )
-
-    def _widths(self) -> Iterator[int]:
-        """Growing widths of lists, up to where all classes cost no more."""
-        width = _WIDTH
+        level, width = _level_prices(self.problem), _WIDTH
         while width <= self.problem.n_classes // 4 and self.left > 0:
-            yield width
+            found, _ = self._follow_lists(listed(self.problem, level, width))
+            if self._keep(found):
+                return True
             width *= 2
+        return False
 
-    def _follow_lists(self, short: Restricted) -> bool:
+    def _follow_lists(self, short: Restricted) -> tuple[Solution, Tensor]:
+        """The answer on lists, and the two classes that every row uses most."""
         point, _, n_iter = follow_path(short, tol=_INNER * self.tol, max_iter=self.left)
         self._count(n_iter)
-        self.last_prices = point.prices[:-1]
 
         def expand(labels: Tensor) -> Labels:
             return served_in_order(labels, short, point.received, self.dtype)
 
-        return self._offer(point.labels, expand, self.last_prices)
+        used = short.lists.gather(1, point.labels[:, :-1].topk(2, 1).indices)
+        return self._certified(point.labels, expand, point.prices[:-1]), used
 
     def follow_whole_path(self) -> bool:
         """Every class for every row."""
@@ -195,23 +198,20 @@ class Attempts:
             unrestricted(self.problem), tol=0.5 * self.tol, max_iter=max(1, self.left)
         )
         self._count(n_iter)
-        return self._offer(point.labels, lambda y: y.to(self.dtype), point.prices)
-
-
-def _sample_size(problem: Problem) -> int:
-    return max(2000, _SAMPLE_ROWS * problem.n_classes)
+        found = self._certified(point.labels, lambda y: y.to(self.dtype), point.prices)
+        return self._keep(found)
 
 
 def _is_large(problem: Problem) -> bool:
-    """Whether a small sample tells the prices well."""
-    return _sample_size(problem) <= _SAMPLE_SHARE * problem.n_samples
+    """Whether a sample tells the prices well."""
+    enough = max(2000, _SAMPLE_ROWS * problem.n_classes)
+    return problem.n_samples >= _SAMPLE_EVERY * enough
 
 
 def _other_prices(problem: Problem, tol: float, max_iter: int) -> Tensor:
     """Prices of a sample, or those of balance."""
     if _is_large(problem):
-        every = problem.n_samples // _sample_size(problem)
-        some = problem.take(slice(None, None, every))
+        some = problem.take(slice(None, None, _SAMPLE_EVERY))
         return solve_exact(some, max_iter=max_iter, tol=tol, init=None).prices
     return _level_prices(problem)
 

@@ -34,6 +34,8 @@ _KEPT_ENTRIES = 1 << 21
 _PATIENCE = 12
 # Bound on the corrector's second-order term, in multiples of the mean product.
 _LARGEST_BEND = 5.0
+# The same for the product t (s . y), which is to be 1.
+_LARGEST_TURN = 0.9
 
 
 class Point(NamedTuple):
@@ -151,6 +153,7 @@ class Chunk:
             product = (step.labels * slack).clamp_(-goal.limit, goal.limit)
             free = (goal.level - product).div_(self.slack).sub_(self.point.labels)
             bend = step.t * (self.values * step.labels).sum(1, keepdim=True)
+            bend.clamp_(-_LARGEST_TURN, _LARGEST_TURN)
             self._free = free, self._errors(free, bend)
         return self._free
 

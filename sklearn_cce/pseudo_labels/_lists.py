@@ -126,7 +126,11 @@ def unrestricted(problem: Problem) -> Restricted:
 
 
 def listed(
-    problem: Problem, prices: Tensor, width: int, reach: Tensor | float = 0.0
+    problem: Problem,
+    prices: Tensor,
+    width: int,
+    reach: Tensor | float = 0.0,
+    used: Tensor | None = None,
 ) -> Restricted:
     """Lists of the classes that are best at prices, and a pool of the others.
 
@@ -139,11 +143,15 @@ def listed(
     reach : Tensor of shape (n_classes,) or float, default=0.0
         What is added to the lines of the classes for one half of every list, see
         ``reach_of_shares``.
+    used : Tensor of shape (n_samples, n_used), default=None
+        Classes that stay on the lists; at most half of the width.
     """
     lists, values = [], []
     for rows in problem.chunks():
         part = problem.probabilities[rows].double()
         lines = torch.addcmul(prices, part, solve_rows(part, prices).t[:, None])
+        if used is not None:
+            lines.scatter_(1, used[rows], 1e300)
         lists.append(_best_columns(lines, reach, width))
         values.append(part.gather(1, lists[-1]))
     pull = problem.fairness_weight * problem.prior
