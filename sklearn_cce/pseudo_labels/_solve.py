@@ -54,8 +54,9 @@ def solve_pseudo_labels(
     sample_weight : array-like of shape (n_samples,), default=None
         Non-negative weights, not all zero; scaled to mean 1.
     method : {"exact", "em", "pgd"}, default="exact"
-        ``"exact"`` climbs the dual or follows the central path, in some 10 to 60 steps,
-        with rows merged that are nearly one-hot and short lists of classes. ``"em"``
+        ``"exact"`` climbs the dual or follows the central path, mostly in 10 to 60
+        steps, with rows merged that are nearly one-hot and short lists of classes;
+        two classes are a search over one number. ``"em"``
         is the expectation maximisation of [1]_, Section 3, with a closed form in
         place of the inner root and over-relaxed steps; it descends monotonically.
         ``"pgd"`` is projected gradient descent with spectral steps and an exact line
