@@ -359,6 +359,16 @@ def test_lists_hold_the_best_class_once(width):
     torch.testing.assert_close(lines.gather(1, lists).amax(1), lines.amax(1))
 
 
+def test_classes_in_use_stay_on_the_lists():
+    s = torch.tensor(softmax_rows(200, 40))
+    problem = build_problem(s, 10.0, None, None)
+    prices, used = torch.full((40,), 10.0).double(), s.topk(2, largest=False).indices
+    short = listed(problem, prices, 4, reach_of_shares(problem, prices), used)
+    on_list = (short.lists[:, None] == used[:, :, None]).any(2)
+    assert on_list.all()
+    assert all(len(set(row.tolist())) == 5 for row in short.lists)
+
+
 @pytest.mark.parametrize("fairness_weight", [0.1, 10.0, 1e4])
 def test_the_pool_makes_lists_of_one_class_a_valid_problem(fairness_weight):
     """With one class a list, the prices certify one-hot rows: the pool does the rest.
