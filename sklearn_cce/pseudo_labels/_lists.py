@@ -146,25 +146,23 @@ def listed(
     used : Tensor of shape (n_samples, n_used), default=None
         Classes that stay on the lists; at most half of the width.
     """
-    lists, values = [], []
+    shape = problem.n_samples, width + 1
+    values = problem.weights.new_zeros(shape)
+    lists = torch.full_like(values, problem.n_classes, dtype=torch.int64)
     for rows in problem.chunks():
         part = problem.probabilities[rows].double()
         lines = torch.addcmul(prices, part, solve_rows(part, prices).t[:, None])
         if used is not None:
             lines.scatter_(1, used[rows], 1e300)
-        lists.append(_best_columns(lines, reach, width))
-        values.append(part.gather(1, lists[-1]))
+        best = _best_columns(lines, reach, width)
+        lists[rows, :-1], values[rows, :-1] = best, part.gather(1, best)
     pull = problem.fairness_weight * problem.prior
     return Restricted(
-        values=_with_column(torch.cat(values), 0.0),
+        values=values,
         share=problem.weights / problem.n_samples,
         pull=torch.cat([pull, pull.new_zeros(1)]),
-        lists=_with_column(torch.cat(lists), problem.n_classes),
+        lists=lists,
     )
-
-
-def _with_column(matrix: Tensor, value: float) -> Tensor:
-    return torch.nn.functional.pad(matrix, (0, 1), value=value)
 
 
 def _best_columns(lines: Tensor, reach: Tensor | float, width: int) -> Tensor:
