@@ -10,7 +10,6 @@ from sklearn.cluster import KMeans, kmeans_plusplus
 
 from ._information import (
     ascend,
-    entropy,
     information,
     merge_groups,
     pair_shares,
@@ -25,6 +24,10 @@ sizes of the clusters."""
 
 MAX_DISCOUNT = 0.6
 """The largest discount of the entropy by which candidates are ranked."""
+
+CLEAR_LEAKS = (0.03, 0.05)
+"""Up to the first share of links that leave large clusters their sizes are believed in
+full, from the second on not at all."""
 
 MAX_SPREAD = 1.5
 """Candidates that spread so much more than the most compact one are left out."""
@@ -222,15 +225,31 @@ def suitable_discount(
     """Return the discount of the entropy that suits the sizes of the clusters.
 
     Clusters of free sizes differ in size because the classes do, or because links
-    between them blur them. The entropy that they lack to equal sizes, as a share of
-    ``ln K``, over their neighbours' uncertainty, as a share of the entropy, tells the
-    one from the other.
+    between them blur them. The large ones are believed where few of their links leave
+    them.
     """
     joint = [pair_shares(affinity, h, n_clusters) for h in freest]
-    sizes = np.array([max(entropy(J.sum(axis=0)), 1e-12) for J in joint])
-    known = np.array([information(J) for J in joint])
-    lack, doubt = 1 - sizes.mean() / np.log(n_clusters), 1 - np.mean(known / sizes)
-    return float(np.clip(lack / max(doubt, 1e-12), 0, MAX_DISCOUNT))
+    leak = np.mean([excess_leak(J) for J in joint])
+    return MAX_DISCOUNT * float(np.interp(leak, CLEAR_LEAKS, (1, 0)))
+
+
+def excess_leak(shares: np.ndarray) -> float:
+    """Return the share of links that leave clusters, weighted by their excess in size.
+
+    Parameters
+    ----------
+    shares : ndarray of shape (n_clusters, n_clusters)
+        Joint distribution of the labels of neighbours.
+
+    Returns
+    -------
+    float
+        Between 0 and 1; 0 where all sizes are equal.
+    """
+    mass = shares.sum(axis=1)
+    excess = np.maximum(mass - 1 / len(mass), 0)
+    leaks = 1 - shares.diagonal() / np.maximum(mass, 1e-30)
+    return float(excess @ leaks / max(excess.sum(), 1e-30))
 
 
 def compact(

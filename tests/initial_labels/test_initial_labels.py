@@ -16,6 +16,7 @@ from sklearn_cce.initial_labels import (
 from sklearn_cce.initial_labels._candidates import (
     MAX_DISCOUNT,
     eigenvectors,
+    excess_leak,
     spread,
     suitable_discount,
 )
@@ -118,18 +119,25 @@ def blocks(sizes, blur):
     return sp.csr_matrix(links + links.T), labels
 
 
-def test_sizes_are_free_where_they_differ_more_than_blurred_links_explain():
-    equal, unequal, blurred = (
+def test_sizes_are_free_where_few_links_leave_large_clusters():
+    equal, clear, between, blurred = (
         suitable_discount([labels], affinity, 4)
         for affinity, labels in (
             blocks([50] * 4, 0.2),
             blocks([140, 40, 10, 10], 0.05),
-            blocks([60, 50, 50, 40], 0.4),
+            blocks([60, 50, 50, 40], 0.055),
+            blocks([140, 40, 10, 10], 0.4),
         )
     )
-    assert equal == pytest.approx(0, abs=1e-9)
-    assert unequal == MAX_DISCOUNT
-    assert 0 < blurred < 0.1
+    assert equal == clear == MAX_DISCOUNT
+    assert 0 < between < MAX_DISCOUNT
+    assert blurred == 0
+
+
+def test_the_leak_is_that_of_the_clusters_larger_than_equal():
+    shares = np.array([[0.5, 0.1, 0.0], [0.1, 0.1, 0.05], [0.0, 0.05, 0.1]])
+    assert excess_leak(shares) == pytest.approx(1 / 6)
+    assert excess_leak(np.full((2, 2), 0.25)) == 0
 
 
 def test_no_share_is_nearly_zero():
