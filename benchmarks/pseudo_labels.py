@@ -248,7 +248,7 @@ def plot(rows: list[tuple], path: Path) -> None:
         lines, columns, figsize=(4 * columns, 3 * lines), squeeze=False, sharey=True
     )
     for axis, panel in zip(axes.flat, panels, strict=False):
-        for method in dict.fromkeys(row[4] for row in rows):
+        for index, method in enumerate(dict.fromkeys(row[4] for row in rows)):
             points = [
                 (row[2], row[7])
                 for row in rows
@@ -257,7 +257,8 @@ def plot(rows: list[tuple], path: Path) -> None:
                 and row[5] == 1e-4
                 and not isinstance(row[7], str)
             ]
-            axis.plot(*zip(*points, strict=True), "o-", label=method) if points else ()
+            x, y = zip(*points, strict=True) if points else ((), ())
+            axis.plot(x, y, "o-", label=method, color=f"C{index}")
         axis.set(xscale="log", yscale="log", xlabel="classes", ylabel="seconds to 1e-4")
         axis.set_title("{}, weight {:g}, N={}".format(*panel), fontsize=9)
     axes.flat[0].legend(fontsize=6)
