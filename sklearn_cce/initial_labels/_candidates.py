@@ -10,6 +10,7 @@ from sklearn.cluster import KMeans, kmeans_plusplus
 
 from ._information import (
     ascend,
+    excess_leak,
     information,
     merge_groups,
     pair_shares,
@@ -55,13 +56,10 @@ class Candidates:
         The clusterings.
     scores : ndarray of shape (n_candidates,)
         Information between neighbours less a part of the entropy, in nats, falling.
-    discount : float
-        That part, see :func:`~._information.information`.
     """
 
     labels: np.ndarray
     scores: np.ndarray
-    discount: float
 
 
 def eigenvectors(
@@ -233,25 +231,6 @@ def suitable_discount(
     return MAX_DISCOUNT * float(np.interp(leak, CLEAR_LEAKS, (1, 0)))
 
 
-def excess_leak(shares: np.ndarray) -> float:
-    """Return the share of links that leave clusters, weighted by their excess in size.
-
-    Parameters
-    ----------
-    shares : ndarray of shape (n_clusters, n_clusters)
-        Joint distribution of the labels of neighbours.
-
-    Returns
-    -------
-    float
-        Between 0 and 1; 0 where all sizes are equal.
-    """
-    mass = shares.sum(axis=1)
-    excess = np.maximum(mass - 1 / len(mass), 0)
-    leaks = 1 - shares.diagonal() / np.maximum(mass, 1e-30)
-    return float(excess @ leaks / max(excess.sum(), 1e-30))
-
-
 def compact(
     found: list[np.ndarray], Z: np.ndarray, weight: np.ndarray
 ) -> list[np.ndarray]:
@@ -270,4 +249,4 @@ def rank(
         [information(pair_shares(affinity, h, n_clusters), discount) for h in found]
     )
     order = np.argsort(-scores, kind="stable")
-    return Candidates(np.array(found)[order], scores[order], discount)
+    return Candidates(np.array(found)[order], scores[order])

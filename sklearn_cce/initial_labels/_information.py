@@ -62,6 +62,25 @@ def information(shares: np.ndarray, discount: float = 0.0) -> float:
     return float(xlogx(shares).sum() + (2 - discount) * entropy(shares.sum(axis=0)))
 
 
+def excess_leak(shares: np.ndarray) -> float:
+    """Return the share of links that leave clusters, weighted by their excess in size.
+
+    Parameters
+    ----------
+    shares : ndarray of shape (n_clusters, n_clusters)
+        Joint distribution of the labels of neighbours.
+
+    Returns
+    -------
+    float
+        Between 0 and 1; 0 where all sizes are equal.
+    """
+    mass = shares.sum(axis=1)
+    excess = np.maximum(mass - 1 / len(mass), 0)
+    leaks = 1 - shares.diagonal() / np.maximum(mass, 1e-30)
+    return float(excess @ leaks / max(excess.sum(), 1e-30))
+
+
 def merging_costs(
     shares: np.ndarray, own: np.ndarray, group: int, discount: float
 ) -> np.ndarray:

@@ -64,7 +64,7 @@ class Attempts:
 
     def __init__(self, problem: Problem, tol: float, max_iter: int):
         self.problem, self.tol, self.left = problem, tol, max_iter
-        self.n_iter, self.best, self.merged = 0, None, False
+        self.n_iter, self.best = 0, None
         self.start: DualState | None = None
         self.dtype = problem.probabilities.dtype
 
@@ -130,7 +130,6 @@ class Attempts:
             groups = merge_rows(self.problem, budget=budget, most=most)
             if groups is None or self.left < 1:
                 return False
-            self.merged = True
             found = solve_merged(groups.merged, max_iter=self.left, tol=self.tol)
             self._count(found.n_iter)
             labels = MergedLabels(found.labels, groups.index)

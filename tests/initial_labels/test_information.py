@@ -10,6 +10,7 @@ from sklearn.metrics import mutual_info_score
 from sklearn_cce.initial_labels._information import (
     ascend,
     entropy,
+    excess_leak,
     information,
     merge_groups,
     merging_costs,
@@ -63,6 +64,12 @@ def test_the_discount_is_a_part_of_the_entropy(discount, affinity, labels):
 def test_entropy_of_equal_shares_is_the_logarithm_of_their_number():
     assert entropy(np.full(7, 1 / 7)) == pytest.approx(np.log(7))
     assert entropy(np.array([1.0, 0.0])) == 0
+
+
+def test_the_leak_is_that_of_the_clusters_larger_than_equal():
+    shares = np.array([[0.5, 0.1, 0.0], [0.1, 0.1, 0.05], [0.0, 0.05, 0.1]])
+    assert excess_leak(shares) == pytest.approx(1 / 6)
+    assert excess_leak(np.full((2, 2), 0.25)) == 0
 
 
 @pytest.mark.parametrize("discount", [0.0, 0.6])

@@ -16,7 +16,6 @@ from sklearn_cce.initial_labels import (
 from sklearn_cce.initial_labels._candidates import (
     MAX_DISCOUNT,
     eigenvectors,
-    excess_leak,
     spread,
     suitable_discount,
 )
@@ -132,12 +131,6 @@ def test_sizes_are_free_where_few_links_leave_large_clusters():
     assert equal == clear == MAX_DISCOUNT
     assert 0 < between < MAX_DISCOUNT
     assert blurred == 0
-
-
-def test_the_leak_is_that_of_the_clusters_larger_than_equal():
-    shares = np.array([[0.5, 0.1, 0.0], [0.1, 0.1, 0.05], [0.0, 0.05, 0.1]])
-    assert excess_leak(shares) == pytest.approx(1 / 6)
-    assert excess_leak(np.full((2, 2), 0.25)) == 0
 
 
 def test_no_share_is_nearly_zero():
