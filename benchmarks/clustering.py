@@ -4,7 +4,8 @@ Run ``python -m benchmarks.clustering [--data-dir DIR] [--quick]`` to compare
 ``CollisionClusterer`` with other clustering methods, all on their defaults (see
 `benchmarks.clustering_methods`); with ``--losses`` to compare self-labelling losses on
 one network (see `benchmarks.self_labelling`); with ``--weights`` to run
-``CollisionClusterer`` over fairness weights.
+``CollisionClusterer`` over fairness weights; with ``--networks`` to run it with its
+networks for tables.
 
 Every fit is added to a CSV file in ``benchmarks/results`` as soon as it is measured,
 and what is there already is not measured again (unless ``--again``), so that a long
@@ -28,7 +29,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -92,14 +93,13 @@ def fit_here(args: argparse.Namespace) -> None:
 
     Whatever the methods print themselves goes to the standard error.
     """
-    name, method, *weight = args.one
+    name, method, params = args.one
     torch.set_num_threads(args.threads)
     warnings.simplefilter("ignore")
     X, y = load(name, args.data_dir)
     for seed in args.seeds:
         clusterer = METHODS[method](len(np.unique(y)), seed)
-        if weight:
-            clusterer.set_params(fairness_weight=float(weight[0]))
+        clusterer.set_params(**json.loads(params))
         with contextlib.redirect_stdout(sys.stderr):
             row = fit_one(clusterer, X, y, args.limit)
         print(json.dumps(row, default=float), flush=True)
@@ -200,7 +200,7 @@ def compare_methods(args: argparse.Namespace) -> None:
                 print(f"{method} needs {' and '.join(missing(method))}: left out")
                 continue
             common = {"data": name, "method": method}
-            fit = partial(fit_apart, args, (name, method))
+            fit = partial(fit_apart, args, (name, method, "{}"))
             seeds = args.seeds[:1] if method in SEEDLESS else args.seeds
             measure_seeds(args, records, common, fit, seeds)
     report_methods(records.path)
@@ -223,7 +223,7 @@ def compare_losses(args: argparse.Namespace) -> None:
                 common = dict(zip(key, values, strict=False))
                 fit = partial(train_all, setting, loss, weight, n_steps)
                 measure_seeds(args, records, common, fit, args.seeds)
-    report_parameter(records.path, "loss")
+    report_parameter(records.path, "loss", "fairness_weight")
 
 
 def train_all(
@@ -237,17 +237,33 @@ def train_all(
         yield {**row, **times, "status": "ok"}
 
 
+def compare_values(
+    args: argparse.Namespace, part: str, parameter: str, values: Sequence
+) -> None:
+    """Fit ``CollisionClusterer`` with every value of a parameter."""
+    key = ["data", "method", parameter, "seed"]
+    columns = [*key, "status", *SIZES, *SCORES, *TIMES]
+    records = Records(args.results / f"clustering_{part}.csv", columns, key)
+    for name in args.datasets or available(args.data_dir):
+        for value in values:
+            text = value if isinstance(value, str) else f"{value:g}"
+            common = dict(zip(key, (name, OURS, text), strict=False))
+            task = (name, OURS, json.dumps({parameter: value}))
+            measure_seeds(
+                args, records, common, partial(fit_apart, args, task), args.seeds
+            )
+    report_parameter(records.path, "method", parameter)
+
+
 def compare_weights(args: argparse.Namespace) -> None:
     """Fit ``CollisionClusterer`` with every fairness weight."""
-    key = ["data", "method", "fairness_weight", "seed"]
-    columns = [*key, "status", *SIZES, *SCORES, *TIMES]
-    records = Records(args.results / "clustering_weights.csv", columns, key)
-    for name in args.datasets or available(args.data_dir):
-        for weight in args.fairness_weights or [0.1, 1, 10, 100, 1000]:
-            common = dict(zip(key, (name, OURS, f"{weight:g}"), strict=False))
-            fit = partial(fit_apart, args, (name, OURS, weight))
-            measure_seeds(args, records, common, fit, args.seeds)
-    report_parameter(records.path, "method")
+    weights = args.fairness_weights or [0.1, 1, 10, 100, 1000]
+    compare_values(args, "weights", "fairness_weight", weights)
+
+
+def compare_networks(args: argparse.Namespace) -> None:
+    """Fit ``CollisionClusterer`` with the networks for tables."""
+    compare_values(args, "networks", "module", ["linear", "mlp"])
 
 
 def parse() -> argparse.Namespace:
@@ -256,6 +272,7 @@ def parse() -> argparse.Namespace:
     add = parser.add_argument
     add("--losses", action="store_const", const="losses", dest="part")
     add("--weights", action="store_const", const="weights", dest="part")
+    add("--networks", action="store_const", const="networks", dest="part")
     add("--quick", action="store_true", help="small data, few methods, two seeds")
     add("--seeds", nargs="*", type=int, help="without numbers: print the tables only")
     add("--datasets", nargs="+", choices=NAMES)
@@ -267,7 +284,9 @@ def parse() -> argparse.Namespace:
     add("--results", type=Path, default=Path("benchmarks/results"))
     add("--one", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    allowed = {"losses": LOSSES, "weights": [OURS]}.get(args.part, METHODS)
+    allowed = {"losses": LOSSES, "weights": [OURS], "networks": [OURS]}.get(
+        args.part, METHODS
+    )
     if unknown := set(args.methods or []) - set(allowed):
         parser.error(f"--methods takes {', '.join(allowed)} here; got {unknown}")
     if absent := set(args.datasets or []) - set(available(args.data_dir)):
@@ -281,7 +300,12 @@ def parse() -> argparse.Namespace:
     return args
 
 
-PARTS = {None: compare_methods, "losses": compare_losses, "weights": compare_weights}
+PARTS = {
+    None: compare_methods,
+    "losses": compare_losses,
+    "weights": compare_weights,
+    "networks": compare_networks,
+}
 
 
 def main() -> None:

@@ -125,11 +125,11 @@ def report_methods(path: Path) -> None:
     print(f"\n{path} holds every fit, {path.with_suffix('.png')} is the picture")
 
 
-def report_parameter(path: Path, by: str) -> None:
-    """Print accuracy and NMI over fairness weights, for each of the methods."""
+def report_parameter(path: Path, by: str, parameter: str) -> None:
+    """Print accuracy and NMI over a parameter, for each of the methods."""
     rows = pd.read_csv(path)
-    rows["fairness_weight"] = rows["fairness_weight"].fillna("none")
-    keys = [by, "fairness_weight"] + (["n_steps"] if "n_steps" in rows else [])
+    rows[parameter] = rows[parameter].fillna("none")
+    keys = [by, parameter] + (["n_steps"] if "n_steps" in rows else [])
     for column in ("accuracy", "nmi"):
         table = spreads(rows, column, ["data", *keys]).unstack("data")
         names = [name for name in NAMES if name in table.columns]

@@ -208,6 +208,10 @@ class BaseCollisionEstimator(BaseEstimator):
             )
         return source
 
+    def _learning_rate(self) -> float:
+        """Return the learning rate at the beginning of a training."""
+        return self.lr
+
     def _device(self, goes_on: bool) -> torch.device:
         """Return the device of a new net, or of the net that training goes on with."""
         if goes_on:
@@ -270,7 +274,7 @@ class BaseCollisionEstimator(BaseEstimator):
             batch_size=self.batch_size,
             optimizer=OPTIMIZERS.get(self.optimizer, self.optimizer),
             optimizer__weight_decay=self.weight_decay,
-            lr=self.lr,
+            lr=self._learning_rate(),
             iterator_train__seed=0,
             callbacks=copy.deepcopy(self.callbacks),
             device=str(samples.source.device),
@@ -286,7 +290,7 @@ class BaseCollisionEstimator(BaseEstimator):
     def _copy_net(self, **params: Any) -> CollisionNet:
         """Return a copy of the net with the present parameters, to go on with."""
         net = copy.deepcopy(self.net_)
-        net.set_params(lr=self.lr, batch_size=self.batch_size, **params)
+        net.set_params(lr=self._learning_rate(), batch_size=self.batch_size, **params)
         return net
 
     def _keep(self, net: CollisionNet, source: Source) -> None:

@@ -59,6 +59,9 @@ of all their clusters."""
 LEAST_EPOCHS, LEAST_STEPS, FROM_SCRATCH = 10, 600, 5
 """Least passes and gradient steps of a fit, and how many times that without a start."""
 
+LEARNING_RATES, USUAL_LEARNING_RATE = {"linear": 1e-2}, 1e-3
+"""A single layer has no other to make its steps larger."""
+
 RESTART = 1_000_003
 """Distance of the seeds of two networks."""
 
@@ -145,8 +148,9 @@ class CollisionClusterer(
         equal sizes, none larger than this.
     optimizer : {'adamw', 'adam', 'sgd'} or callable, default='adamw'
         A name, or a class of :class:`torch.optim.Optimizer`.
-    lr : float, default=1e-3
-        Learning rate at the beginning.
+    lr : float or 'auto', default='auto'
+        Learning rate at the beginning. 'auto' is 1e-2 for the module 'linear' and 1e-3
+        for all others.
     weight_decay : float, default=0.0
         Weight decay of the optimizer.
     compile : bool, default=False
@@ -224,6 +228,7 @@ class CollisionClusterer(
         "init": [StrOptions({"spectral", "random"}), "array-like"],
         "n_init": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "views": [str, Neighbors, callable, "sparse matrix", list, tuple, None],
+        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "loss": [StrOptions(set(LOSSES))],
         "pseudo_labels": [StrOptions(set(UPDATES))],
     }
@@ -245,7 +250,7 @@ class CollisionClusterer(
         patience: int = 20,
         batch_size: int = 512,
         optimizer: str | type[torch.optim.Optimizer] = "adamw",
-        lr: float = 1e-3,
+        lr: float | str = "auto",
         weight_decay: float = 0.0,
         compile: bool = False,
         mixed_precision: bool = False,
@@ -429,6 +434,12 @@ class CollisionClusterer(
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+    def _learning_rate(self) -> float:
+        if self.lr != "auto":
+            return self.lr
+        named = isinstance(self.module, str)
+        return LEARNING_RATES.get(self.module if named else "", USUAL_LEARNING_RATE)
 
     def _check_prior(self) -> np.ndarray | None:
         if self.cluster_prior is None:

@@ -18,6 +18,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits
 from sklearn.exceptions import (
     ConvergenceWarning,
     NotFittedError,
@@ -33,6 +34,7 @@ from torch.utils.data import TensorDataset
 
 from sklearn_cce import CollisionClusterer
 from sklearn_cce._base import resolve_device
+from sklearn_cce.metrics import clustering_accuracy
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 LOSSES = ["collision", "shannon", "reverse"]
@@ -101,6 +103,20 @@ def random_states():
 
 def test_fit_finds_clear_clusters(fitted, blobs):
     assert adjusted_rand_score(blobs[1], fitted.labels_) == 1
+
+
+@pytest.mark.parametrize("module", ["linear", "mlp"])
+def test_networks_have_time_to_learn_the_start(module):
+    X, y = load_digits(return_X_y=True)
+    labels = CollisionClusterer(10, module=module, random_state=0).fit_predict(X)
+    assert clustering_accuracy(y, labels) > 0.93
+
+
+@pytest.mark.parametrize(("module", "lr"), [("linear", 1e-2), (Small, 1e-3)])
+def test_usual_learning_rates(module, lr, X, quick):
+    clusterer = quick(module=module, lr="auto").fit(X)
+    assert clusterer.net_.lr == lr
+    assert quick(module=module, lr=0.3).fit(X).net_.lr == 0.3
 
 
 @pytest.mark.parametrize("module", ["linear", "mlp"])
@@ -625,6 +641,7 @@ BAD_PARAMETERS = [
     ("batch_size", 2.5, "int in the range"),
     ("optimizer", "newton", "str among"),
     ("lr", 0, "float in the range"),
+    ("lr", "fast", "str among {'auto'}"),
     ("weight_decay", -1, "float in the range"),
     ("device", "tpu", "'auto' or one of"),
     ("device", "cpu:1", "'auto' or one of"),
