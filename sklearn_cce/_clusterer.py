@@ -52,7 +52,7 @@ from sklearn_cce.modules import MODULES
 from sklearn_cce.pseudo_labels import UPDATES
 from sklearn_cce.views import Neighbors, View, make_views
 
-MOST_SPECTRAL, LEAST_SPECTRAL, SPECTRAL_CLUSTERS = 24, 12, 480
+MOST_SPECTRAL, LEAST_SPECTRAL, SPECTRAL_CLUSTERS = 48, 24, 960
 """Bounds of the number of spectral clusterings whose mean the network learns first, and
 of all their clusters."""
 
@@ -109,8 +109,8 @@ class CollisionClusterer(
         (n_samples,) with clusters, or (n_samples, n_clusters) with soft labels: those.
     n_init : int or 'auto', default='auto'
         Number of spectral clusterings, or of networks trained from random starts, of
-        which the one with the smallest loss is kept. 'auto' means one network, or 24
-        spectral clusterings, fewer of more than 20 clusters, and 12 of 40 or more.
+        which the one with the smallest loss is kept. 'auto' means one network, or 48
+        spectral clusterings, fewer of more than 20 clusters, and 24 of 40 or more.
     views : str, Neighbors, callable, sparse matrix, list of these or None, \
             default='auto'
         What else a sample may look like; all views of a sample learn each other's
