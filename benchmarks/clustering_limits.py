@@ -29,7 +29,7 @@ from sklearn_cce.initial_labels._information import information, pair_shares
 from sklearn_cce.metrics import clustering_accuracy
 
 DATA = ["digits", "mnist_test", "stackoverflow", "cifar10"]
-N_SPECTRAL = 24
+N_SPECTRAL = 48
 
 
 def probe(Z: np.ndarray, y: np.ndarray) -> float:
