@@ -249,9 +249,8 @@ def compare_values(
             text = value if isinstance(value, str) else f"{value:g}"
             common = dict(zip(key, (name, OURS, text), strict=False))
             task = (name, OURS, json.dumps({parameter: value}))
-            measure_seeds(
-                args, records, common, partial(fit_apart, args, task), args.seeds
-            )
+            fit = partial(fit_apart, args, task)
+            measure_seeds(args, records, common, fit, args.seeds)
     report_parameter(records.path, "method", parameter)
 
 
@@ -284,9 +283,7 @@ def parse() -> argparse.Namespace:
     add("--results", type=Path, default=Path("benchmarks/results"))
     add("--one", nargs="+", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    allowed = {"losses": LOSSES, "weights": [OURS], "networks": [OURS]}.get(
-        args.part, METHODS
-    )
+    allowed = {None: METHODS, "losses": LOSSES}.get(args.part, [OURS])
     if unknown := set(args.methods or []) - set(allowed):
         parser.error(f"--methods takes {', '.join(allowed)} here; got {unknown}")
     if absent := set(args.datasets or []) - set(available(args.data_dir)):

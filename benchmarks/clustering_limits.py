@@ -23,13 +23,13 @@ from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from benchmarks.data import add_data_dir, available, load
 from sklearn_cce._batches import Samples, TensorSource
+from sklearn_cce._clusterer import MOST_SPECTRAL
 from sklearn_cce._geometry import Geometry
 from sklearn_cce.initial_labels._candidates import find_candidates
 from sklearn_cce.initial_labels._information import information, pair_shares
 from sklearn_cce.metrics import clustering_accuracy
 
 DATA = ["digits", "mnist_test", "stackoverflow", "cifar10"]
-N_SPECTRAL = 48
 
 
 def probe(Z: np.ndarray, y: np.ndarray) -> float:
@@ -54,7 +54,7 @@ def limits(name: str, args: argparse.Namespace) -> dict[str, float]:
     neighbors = graph.indices.reshape(len(X), -1)
     affinity = sp.csr_matrix(graph + graph.T)
     rng = np.random.default_rng(args.seed)
-    found = find_candidates(Z, affinity, K, np.ones(len(X)), N_SPECTRAL, rng).labels
+    found = find_candidates(Z, affinity, K, np.ones(len(X)), MOST_SPECTRAL, rng).labels
     known = [information(pair_shares(affinity, h, K)) for h in found]
     return {
         "neighbours of the class": float(np.mean(y[neighbors] == y[:, None])),

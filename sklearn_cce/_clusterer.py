@@ -59,8 +59,8 @@ of all their clusters."""
 LEAST_EPOCHS, LEAST_STEPS, FROM_SCRATCH = 10, 600, 5
 """Least passes and gradient steps of a fit, and how many times that without a start."""
 
-LEARNING_RATES, USUAL_LEARNING_RATE = {"linear": 1e-2}, 1e-3
-"""A single layer has no other to make its steps larger."""
+LEARNING_RATE, LINEAR_LEARNING_RATE = 1e-3, 1e-2
+"""The usual one, and that of a single layer: no other makes its steps larger."""
 
 RESTART = 1_000_003
 """Distance of the seeds of two networks."""
@@ -438,8 +438,7 @@ class CollisionClusterer(
     def _learning_rate(self) -> float:
         if self.lr != "auto":
             return self.lr
-        named = isinstance(self.module, str)
-        return LEARNING_RATES.get(self.module if named else "", USUAL_LEARNING_RATE)
+        return LINEAR_LEARNING_RATE if self.module == "linear" else LEARNING_RATE
 
     def _check_prior(self) -> np.ndarray | None:
         if self.cluster_prior is None:
