@@ -23,7 +23,7 @@ from sklearn_cce._annealing import CosineAnnealing
 from sklearn_cce._batches import Samples, Source, TensorSource, spread_blocks
 from sklearn_cce._inputs import check_samples
 from sklearn_cce._net import CollisionNet, infer
-from sklearn_cce.modules import MODULES, Scaling, without_head
+from sklearn_cce.modules import FLATTENING, MODULES, Scaling, without_head
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": functools.partial(torch.optim.Adam, fused=True),
@@ -79,15 +79,22 @@ def make_module(
     module: nn.Module | Callable[..., nn.Module],
     in_shape: int | Sequence[int],
     n_outputs: int,
+    dtype: torch.dtype,
 ) -> nn.Module:
-    """Make a network; a given network is copied."""
+    """Make a network; a given network is copied.
+
+    Where float32 does not hold the samples, it must begin with a layer that scales.
+    """
     if isinstance(module, nn.Module):
         made = copy.deepcopy(module)
     else:
         made = call_factory(module, in_shape, n_outputs)
     if next(made.parameters(), None) is None:
         raise ValueError(f"module must have parameters to train; {module!r} has none.")
-    return made
+    scales = any(isinstance(layer, Scaling) for layer in made.modules())
+    if dtype == torch.float32 or scales:
+        return made
+    return nn.Sequential(Scaling(in_shape), made)
 
 
 def call_factory(
@@ -208,9 +215,10 @@ class BaseCollisionEstimator(BaseEstimator):
             )
         return source
 
-    def _learning_rate(self) -> float:
-        """Return the learning rate at the beginning of a training."""
-        return self.lr
+    def _n_axes(self, source: Source) -> int:
+        """Return how many axes a sample has to the network."""
+        flattens = isinstance(self.module, str) and self.module in FLATTENING
+        return 1 if flattens else len(source.shape) - 1
 
     def _device(self, goes_on: bool) -> torch.device:
         """Return the device of a new net, or of the net that training goes on with."""
@@ -270,11 +278,12 @@ class BaseCollisionEstimator(BaseEstimator):
         named = isinstance(self.module, str)
         module = self._modules[self.module] if named else self.module
         net = CollisionNet(
-            functools.partial(make_module, module, in_shape, n_outputs),
+            functools.partial(
+                make_module, module, in_shape, n_outputs, samples.source.dtype
+            ),
             batch_size=self.batch_size,
             optimizer=OPTIMIZERS.get(self.optimizer, self.optimizer),
             optimizer__weight_decay=self.weight_decay,
-            lr=self._learning_rate(),
             iterator_train__seed=0,
             callbacks=copy.deepcopy(self.callbacks),
             device=str(samples.source.device),
@@ -290,7 +299,7 @@ class BaseCollisionEstimator(BaseEstimator):
     def _copy_net(self, **params: Any) -> CollisionNet:
         """Return a copy of the net with the present parameters, to go on with."""
         net = copy.deepcopy(self.net_)
-        net.set_params(lr=self._learning_rate(), batch_size=self.batch_size, **params)
+        net.set_params(batch_size=self.batch_size, **params)
         return net
 
     def _keep(self, net: CollisionNet, source: Source) -> None:

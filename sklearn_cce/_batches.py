@@ -41,7 +41,7 @@ class TensorSource:
     Parameters
     ----------
     X : Tensor of shape (n_samples, ...)
-        The samples, float32.
+        The samples, float32 or float64.
     """
 
     resident = True
@@ -49,7 +49,7 @@ class TensorSource:
     def __init__(self, X: Tensor) -> None:
         self.X = X
         self.shape = tuple(X.shape)
-        self.device = X.device
+        self.device, self.dtype = X.device, X.dtype
 
     def __len__(self) -> int:
         return len(self.X)
@@ -68,14 +68,21 @@ class ArraySource:
         The samples, of any real type.
     device : torch.device
         Where the batches go.
+    dtype : torch.dtype, default=torch.float32
+        What the batches are.
     """
 
     resident = False
 
-    def __init__(self, X: np.ndarray, device: torch.device) -> None:
+    def __init__(
+        self,
+        X: np.ndarray,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self.X = X
         self.file = memory_map(X)
-        self.device = device
+        self.device, self.dtype = device, dtype
         self.shape = X.shape
         self.n_read = 0
 
@@ -91,7 +98,7 @@ class ArraySource:
         if self.file is not None:
             check_length(self.file)
         rows = self.X[index if isinstance(index, slice) else index.numpy()]
-        rows = torch.from_numpy(np.array(rows, np.float32))
+        rows = torch.from_numpy(cast(rows, self.dtype))
         check_finite(rows, index)
         self.n_read += rows.nbytes
         scattered = isinstance(index, Tensor)
@@ -112,13 +119,20 @@ class DatasetSource:
         Its items are samples, or tuples that begin with one.
     device : torch.device
         Where the batches go.
+    dtype : torch.dtype, default=torch.float32
+        What the batches are.
     """
 
     resident = False
 
-    def __init__(self, dataset: Dataset, device: torch.device) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self.dataset = dataset
-        self.device = device
+        self.device, self.dtype = device, dtype
         self.shape = (len(dataset), *(self.item(0).shape if len(dataset) else ()))
 
     def __len__(self) -> int:
@@ -140,7 +154,7 @@ class DatasetSource:
                     f"X must give samples of one shape; sample {i} has shape "
                     f"{tuple(item.shape)}, sample 0 has shape {self.shape[1:]}."
                 )
-        rows = torch.stack(items).float()
+        rows = torch.stack(items).to(self.dtype)
         check_finite(rows, index)
         return rows.to(self.device)
 
@@ -227,16 +241,24 @@ def merge_equal(
     merged = TensorSource(rows[:, :n_values].reshape(-1, *X.shape[1:]).contiguous())
     weight = torch.bincount(index.cpu(), weight).double()
     if target is not None:
-        target = rows[:, n_values:].cpu()
+        target = rows[:, n_values:].cpu().float()
         target = target.masked_fill(target < 0, torch.nan)
     return merged, weight, target
 
 
-def as_tensor(X: np.ndarray, device: torch.device | str) -> Tensor:
-    """Put an array on a device as float32, without a copy where there need be none."""
+def cast(X: np.ndarray, dtype: torch.dtype) -> np.ndarray:
+    """Return a copy as float32 or float64; what is too large becomes infinite."""
+    with np.errstate(over="ignore"):
+        return np.array(X, np.float64 if dtype == torch.float64 else np.float32)
+
+
+def as_tensor(
+    X: np.ndarray, device: torch.device | str, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Put an array on a device, without a copy where there need be none."""
     if not X.flags.writeable or not X.dtype.isnative:
-        X = X.astype(np.float32)
-    return torch.from_numpy(np.ascontiguousarray(X)).to(device, torch.float32)
+        X = cast(X, dtype)
+    return torch.from_numpy(np.ascontiguousarray(X)).to(device, dtype)
 
 
 def memory_map(X: Any) -> np.memmap | None:

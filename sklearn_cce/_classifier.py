@@ -221,7 +221,16 @@ default='auto'
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "fairness_weight": [Interval(Real, 0, None, closed="neither")],
         "class_prior": ["array-like", None],
-        "views": [str, Neighbors, callable, "sparse matrix", list, tuple, None],
+        "views": [
+            str,
+            Neighbors,
+            callable,
+            "sparse matrix",
+            np.ndarray,
+            list,
+            tuple,
+            None,
+        ],
         "pseudo_labels": [StrOptions(set(UPDATES))],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -479,7 +488,7 @@ default='auto'
         if not masses.any() and classes is None:
             raise ValueError("sample_weight must be positive for a labelled sample.")
         params = self._class_params(found, masses)
-        views = self._make_views(targets, len(source.shape) - 1)
+        views = self._make_views(targets, self._n_axes(source))
         seed = draw_seed(self.random_state)
         one_pass, watch = classes is not None, None
         if self.early_stopping and not one_pass:
@@ -487,7 +496,7 @@ default='auto'
         with seeded(seed, device):
             geometry = self._geometry(source, weight, targets, views, seed)
             if goes_on:
-                net = self._copy_net(fairness_weight=self.fairness_weight)
+                net = self._copy_net(fairness_weight=self.fairness_weight, lr=self.lr)
             else:
                 net = self._make_net(geometry.samples, len(found), **params)
             with watched(net, watch):
@@ -507,6 +516,7 @@ default='auto'
             "fairness_weight": self.fairness_weight,
             "prior": check_prior(self.class_prior, classes, masses),
             "pseudo_labels": self.pseudo_labels,
+            "lr": self.lr,
         }
 
     def _make_views(self, targets: np.ndarray, n_axes: int) -> list[View]:
@@ -515,9 +525,7 @@ default='auto'
             return make_views(self.views, n_axes)
         if not np.isnan(targets).any():
             return []
-        few = Neighbors(n_neighbors=N_NEIGHBORS)
-        views = make_views("auto", n_axes)
-        return [few if isinstance(view, Neighbors) else view for view in views]
+        return make_views("auto", n_axes)
 
     def _hold_out(
         self,
@@ -555,7 +563,8 @@ default='auto'
                 source, target = take(source, rows), target[rows]
                 weight = None if weight is None else weight[rows]
         mergeable = 0 if keep_order else self.batch_size
-        return Geometry(make_samples(source, weight, mergeable, target), views)
+        samples = make_samples(source, weight, mergeable, target)
+        return Geometry(samples, views, targets.shape[1], N_NEIGHBORS)
 
     def _learn(
         self,

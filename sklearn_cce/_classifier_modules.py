@@ -11,7 +11,14 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from sklearn_cce.modules import MODULES, Linear, Scaling, n_elements
+from sklearn_cce.modules import (
+    MODULES,
+    Linear,
+    Scaling,
+    n_elements,
+    reach,
+    spread,
+)
 
 GAIN = 16.0
 """What the logits of the linear classifier are multiplied by, for a single feature.
@@ -62,16 +69,17 @@ class FeatureScaling(Scaling):
         FeatureScaling
             The layer itself.
         """
-        X = X.flatten(1).cpu().double()
-        weight = torch.ones(len(X)) if sample_weight is None else sample_weight.cpu()
-        weight = weight.double() / weight.double().sum()
-        mean = weight @ X
-        deviation = (weight @ (X - mean).square_()).sqrt()
-        self.shift.copy_(mean)
+        rows, near, _ = self._near(X, sample_weight)
+        mean = near @ rows
+        rows = rows - mean
+        unit = spread(rows[near > 0])
+        deviation = (near @ rows.div_(unit).square()).sqrt()
+        gain = torch.ones_like(deviation)
         if (deviation > 0).any():
             gain = 1 / deviation.clamp_min(deviation[deviation > 0].median())
-            self.gain.copy_(gain / (deviation * gain).square().mean().sqrt())
-        return self
+            gain /= (deviation * gain).square().mean().sqrt()
+        _, bound = reach(rows.mul_(gain), near)
+        return self._set(X.dtype, mean, gain / unit, bound)
 
 
 class Amplifier(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -41,14 +41,14 @@ from sklearn_cce._geometry import (
 )
 from sklearn_cce._inputs import check_samples, check_weight
 from sklearn_cce._net import CollisionNet, infer
-from sklearn_cce.initial_labels import estimated_prior, initial_labels
+from sklearn_cce.initial_labels import Start, estimated_prior
 from sklearn_cce.losses import (
     CollisionCrossEntropyLoss,
     ReverseCrossEntropyLoss,
     ShannonCrossEntropyLoss,
 )
 from sklearn_cce.model_selection import silhouette_scorer
-from sklearn_cce.modules import MODULES
+from sklearn_cce.modules import FLATTENING, MODULES
 from sklearn_cce.pseudo_labels import UPDATES
 from sklearn_cce.views import Neighbors, View, make_views
 
@@ -59,7 +59,7 @@ of all their clusters."""
 LEAST_EPOCHS, LEAST_STEPS, FROM_SCRATCH = 10, 600, 5
 """Least passes and gradient steps of a fit, and how many times that without a start."""
 
-LEARNING_RATE, LINEAR_LEARNING_RATE = 1e-3, 1e-2
+LEARNING_RATE, LEARNING_RATES = 1e-3, {"linear": 1e-2}
 """The usual one, and that of a single layer: no other makes its steps larger."""
 
 RESTART = 1_000_003
@@ -70,6 +70,26 @@ LOSSES: dict[str, type[nn.Module]] = {
     "shannon": ShannonCrossEntropyLoss,
     "reverse": ReverseCrossEntropyLoss,
 }
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a net had learnt at some time, and how many clusters it used."""
+
+    weights: dict[str, torch.Tensor]
+    prices: torch.Tensor
+    n_used: int
+
+    def restore(self, net: CollisionNet) -> None:
+        """Let a net forget what it learnt since."""
+        net.module_.load_state_dict(self.weights)
+        net.prices_, net.n_used_ = self.prices, self.n_used
+
+
+def kept_state(net: CollisionNet) -> Learnt:
+    """Return what a net has learnt."""
+    weights = {k: v.clone() for k, v in net.module_.state_dict().items()}
+    return Learnt(weights, net.prices_.clone(), net.n_used_)
 
 
 def default_epochs(samples: Samples, net: CollisionNet, has_start: bool) -> int:
@@ -115,13 +135,14 @@ class CollisionClusterer(
             default='auto'
         What else a sample may look like; all views of a sample learn each other's
         pseudo-labels. 'neighbors': one of its 10 nearest neighbours. A
-        :class:`~sklearn_cce.views.Neighbors` says more about them, a sparse matrix of
-        shape (n_samples, n_samples) gives the links. 'noise': the sample with some
-        noise. A callable maps a batch, a tensor, to another such batch; see
-        :mod:`sklearn_cce.views` for images. A list means as many further views. None:
-        the sample alone. 'auto': neighbours, and for images a random affine
-        transformation as well. Of more than 100,000 samples a random subset of 50,000
-        is used to train where neighbours have to be found.
+        :class:`~sklearn_cce.views.Neighbors` says more about them, a sparse matrix or
+        an array of shape (n_samples, n_samples) gives the weights of the links.
+        'noise': the sample with some noise. A callable maps a batch, a tensor, to
+        another such batch; see :mod:`sklearn_cce.views` for images. A list means as
+        many further views. None: the sample alone. 'auto': neighbours, and for images
+        that the network sees as images a random affine transformation as well. Of more
+        than 100,000 samples a random subset of 50,000 is used to train where
+        neighbours have to be found.
     module : {'mlp', 'linear', 'vgg4'}, torch.nn.Module or callable, default='mlp'
         The network; 'mlp' and 'linear' work on the 100 leading principal components
         where there are more features. A callable, such as a class of modules, is
@@ -227,7 +248,16 @@ class CollisionClusterer(
         "cluster_prior": ["array-like", None],
         "init": [StrOptions({"spectral", "random"}), "array-like"],
         "n_init": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "views": [str, Neighbors, callable, "sparse matrix", list, tuple, None],
+        "views": [
+            str,
+            Neighbors,
+            callable,
+            "sparse matrix",
+            np.ndarray,
+            list,
+            tuple,
+            None,
+        ],
         "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "loss": [StrOptions(set(LOSSES))],
         "pseudo_labels": [StrOptions(set(UPDATES))],
@@ -435,10 +465,13 @@ class CollisionClusterer(
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _learning_rate(self) -> float:
+    def _learning_rate(self, geometry: Geometry) -> float:
+        """Return the learning rate at the beginning of a training."""
         if self.lr != "auto":
             return self.lr
-        return LINEAR_LEARNING_RATE if self.module == "linear" else LEARNING_RATE
+        named = isinstance(self.module, str)
+        rate = LEARNING_RATES.get(self.module if named else "", LEARNING_RATE)
+        return rate * geometry.crowding if named and self.module in FLATTENING else rate
 
     def _check_prior(self) -> np.ndarray | None:
         if self.cluster_prior is None:
@@ -495,20 +528,21 @@ class CollisionClusterer(
             self._check_goes_on(source.shape[1:])
         weight = check_weight(sample_weight, source)
         given = self._check_init(len(source)) if not goes_on else None
-        views = make_views(self.views, len(source.shape) - 1)
+        views = make_views(self.views, self._n_axes(source))
         seed = draw_seed(self.random_state)
         with seeded(seed, device):
             geometry = self._geometry(source, weight, given, views, seed)
             if goes_on:
-                net = self._copy_net(fairness_weight=self.fairness_weight)
+                net = self._copy_net(
+                    fairness_weight=self.fairness_weight,
+                    lr=self._learning_rate(geometry),
+                )
                 usual = default_epochs(geometry.samples, net, has_start=True) // 2
                 epochs = self.max_epochs or usual
                 converged = self._self_label(net, geometry, epochs, one_pass, seed)
             else:
-                start, shares = self._start(geometry, seed)
-                net, converged = self._best_net(
-                    geometry, start, shares if prior is None else prior, one_pass, seed
-                )
+                start = self._start(geometry, seed)
+                net, converged = self._best_net(geometry, start, prior, one_pass, seed)
                 self._cluster_order = None
         self.n_iter_ = len(net.history) - (len(self.history_) if goes_on else 0)
         self._keep(net, source)
@@ -535,39 +569,30 @@ class CollisionClusterer(
                 weight = None if weight is None else weight[rows]
                 given = None if given is None else given[rows]
         mergeable = 0 if keep_order else self.batch_size
-        return Geometry(make_samples(source, weight, mergeable, given), views)
+        samples = make_samples(source, weight, mergeable, given)
+        return Geometry(samples, views, self.n_clusters)
 
-    def _start(
-        self, geometry: Geometry, seed: int
-    ) -> tuple[torch.Tensor | None, np.ndarray]:
-        """Return the labels to begin with, and the shares that they suggest."""
+    def _start(self, geometry: Geometry, seed: int) -> Start | None:
+        """Return what the network learns first, if anything."""
         samples = geometry.samples
-        equal = np.full(self.n_clusters, 1 / self.n_clusters)
         weight = torch.ones(len(samples)) if samples.weight is None else samples.weight
         weight = weight.cpu().double().numpy()
         if samples.target is not None:
-            return samples.target, estimated_prior(samples.target.cpu().numpy(), weight)
+            given = samples.target.cpu().numpy()
+            return Start(given, estimated_prior(given, weight), certain=False)
         if self.init == "random":
-            return None, equal
+            return None
         usual = np.clip(
             SPECTRAL_CLUSTERS // self.n_clusters, LEAST_SPECTRAL, MOST_SPECTRAL
         )
         n_spectral = int(usual) if self.n_init == "auto" else self.n_init
-        labels, shares = initial_labels(
-            geometry.embedding.cpu().numpy(),
-            geometry.main_graph(),
-            self.n_clusters,
-            weight,
-            n_spectral,
-            seed,
-        )
-        return torch.from_numpy(labels).to(samples.source.device), shares
+        return geometry.initial_labels(weight, n_spectral, seed)
 
     def _best_net(
         self,
         geometry: Geometry,
-        start: torch.Tensor | None,
-        prior: np.ndarray,
+        start: Start | None,
+        prior: np.ndarray | None,
         one_pass: bool,
         seed: int,
     ) -> tuple[CollisionNet, bool]:
@@ -585,28 +610,44 @@ class CollisionClusterer(
     def _new_net(
         self,
         geometry: Geometry,
-        start: torch.Tensor | None,
-        prior: np.ndarray,
+        start: Start | None,
+        prior: np.ndarray | None,
         one_pass: bool,
         seed: int,
     ) -> tuple[CollisionNet, bool]:
         """Train a new net, first on the labels to begin with."""
-        samples = replace(geometry.samples, target=start)
+        samples = geometry.samples
+        if start is not None:
+            labels = torch.from_numpy(start.labels).to(samples.source.device)
+            samples = replace(samples, target=labels)
+        equal = np.full(self.n_clusters, 1 / self.n_clusters)
+        suggested = equal if start is None else start.prior
         net = self._make_net(
             samples,
             self.n_clusters,
             criterion=LOSSES[self.loss],
             fairness_weight=self.fairness_weight,
-            prior=prior,
+            prior=suggested if prior is None else prior,
             pseudo_labels=self.pseudo_labels,
+            lr=self._learning_rate(geometry),
         )
         epochs = self.max_epochs or default_epochs(samples, net, start is not None)
-        n_first = 0 if start is None else epochs // 2
+        if start is None:
+            return net, self._self_label(net, geometry, epochs, one_pass, seed)
+        certain = start.certain and prior is None
+        n_first = epochs if certain else epochs // 2
+        learnt, converged = None, True
         if n_first:
-            self._train(net, samples, n_first, seed)
+            converged = self._train(net, samples, n_first, seed)
             if net.interrupted_:
                 return net, True
-        return net, self._self_label(net, geometry, epochs - n_first, one_pass, seed)
+            learnt = kept_state(net)
+        if certain:
+            return net, converged or self.max_epochs is None
+        converged = self._self_label(net, geometry, epochs - n_first, one_pass, seed)
+        if prior is None and learnt is not None and net.n_used_ < learnt.n_used:
+            learnt.restore(net)
+        return net, converged
 
     def _self_label(
         self,

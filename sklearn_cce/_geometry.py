@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,12 +14,24 @@ from torch import Tensor, nn
 
 from sklearn_cce._batches import Samples, Source, TensorSource, spread_blocks
 from sklearn_cce._net import infer
+from sklearn_cce.initial_labels import Start, initial_labels
 from sklearn_cce.modules import input_scaling
 from sklearn_cce.views import Neighbors, View
-from sklearn_cce.views._neighbors import RandomWalk, neighbor_graph
+from sklearn_cce.views._neighbors import (
+    RandomWalk,
+    effective_dimension,
+    neighbor_graph,
+)
 
 N_COMPONENTS = 100
 """Neighbours are looked for in so many principal components."""
+
+N_NEIGHBORS = 10
+"""Number of neighbours where nothing else is said."""
+
+IN_A_ROW, MOST_CROWDED = 3.0, 10.0
+"""Number of groups in a row for which the usual learning rate is enough, and bound of
+how many times larger it becomes."""
 
 LARGEST_GRAPH, SUBSET = 100_000, 50_000
 """Of more samples than the first number, a random subset of the second is used."""
@@ -46,8 +59,50 @@ def embed(samples: Samples) -> Tensor:
     return torch.from_numpy(infer(embedding, source)).to(X.device)
 
 
+@dataclass(frozen=True)
+class Distinct:
+    """Which samples differ, and which of them each sample is equal to.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_distinct,), int64
+        The first sample of every kind, rising.
+    kind : ndarray of shape (n_samples,), int64
+        Index in `rows` of the sample that each one is equal to.
+    """
+
+    rows: np.ndarray
+    kind: np.ndarray
+
+    @property
+    def repeats(self) -> bool:
+        """Whether some samples are equal."""
+        return len(self.rows) < len(self.kind)
+
+
+def distinct(Z: np.ndarray) -> Distinct:
+    """Tell which rows of a matrix are equal, by sums that only equal rows share."""
+    # Sums of integers wrap around, so that equal rows have equal ones in any order.
+    bits = np.ascontiguousarray(Z + 0.0, np.float32).view(np.uint32)
+    factors = np.random.default_rng(0).integers(
+        2**63, size=bits.shape[1], dtype=np.uint64
+    )
+    keys = bits @ (2 * factors + 1)
+    _, first, kind = np.unique(keys, return_index=True, return_inverse=True)
+    order = first.argsort()
+    return Distinct(first[order], order.argsort()[kind.reshape(-1)])
+
+
+def suitable_neighbors(n_samples: int, n_groups: int, usual: int) -> int:
+    """Return how many neighbours suit: at most half of a group of equal size."""
+    return min(usual, n_samples // (2 * n_groups))
+
+
 class Geometry:
     """The graphs that views walk on, and the features that they come from.
+
+    Equal samples are one node of the graphs of neighbours: a sample is no neighbour of
+    its copies, which would tie them to each other and to nothing else.
 
     Parameters
     ----------
@@ -55,35 +110,107 @@ class Geometry:
         The samples of a fit.
     views : sequence of Neighbors and callables
         What the views are.
+    n_groups : int
+        Number of clusters or classes.
+    n_neighbors : int, default=N_NEIGHBORS
+        Number of neighbours where a view does not say, and no more than suit.
     """
 
-    def __init__(self, samples: Samples, views: Sequence[View]) -> None:
+    def __init__(
+        self,
+        samples: Samples,
+        views: Sequence[View],
+        n_groups: int,
+        n_neighbors: int = N_NEIGHBORS,
+    ) -> None:
         self.samples = samples
         self.neighbors = [view for view in views if isinstance(view, Neighbors)]
         self.transforms = [view for view in views if not isinstance(view, Neighbors)]
-        self._embedding: Tensor | None = None
+        self.n_groups, self.n_neighbors = n_groups, n_neighbors
         self._graphs: dict[int, sp.csr_matrix] = {}
 
-    @property
+    @cached_property
     def embedding(self) -> Tensor:
-        """Features of the samples, made when first needed."""
-        if self._embedding is None:
-            self._embedding = embed(self.samples)
-        return self._embedding
+        """Features of the samples."""
+        return embed(self.samples)
+
+    @cached_property
+    def distinct(self) -> Distinct:
+        """Which samples are equal."""
+        return distinct(self.embedding.cpu().numpy())
+
+    def graph_of_distinct(self, n_neighbors: int | None) -> sp.csr_matrix:
+        """Return the graph of the samples that differ."""
+        rows = self.distinct.rows
+        k = n_neighbors or suitable_neighbors(
+            len(rows), self.n_groups, self.n_neighbors
+        )
+        if k not in self._graphs:
+            Z = self.embedding
+            Z = Z[torch.from_numpy(rows).to(Z.device)] if self.distinct.repeats else Z
+            self._graphs[k] = neighbor_graph(Z, k)
+        return self._graphs[k]
 
     def graph(self, neighbors: Neighbors) -> sp.csr_matrix:
-        """Return the graph of a view, made when first needed."""
+        """Return the graph of a view."""
         given = neighbors.given(len(self.samples))
         if given is not None:
             return given
-        k = neighbors.n_neighbors
-        if k not in self._graphs:
-            self._graphs[k] = neighbor_graph(self.embedding, k)
-        return self._graphs[k]
+        graph, same = self.graph_of_distinct(neighbors.n_neighbors), self.distinct
+        if not same.repeats:
+            return graph
+        lifted = graph[same.kind]
+        links = lifted.data, same.rows[lifted.indices], lifted.indptr
+        return sp.csr_matrix(links, shape=(len(same.kind), len(same.kind)))
+
+    @cached_property
+    def crowding(self) -> float:
+        """How many times faster a network must turn to tell the groups apart.
+
+        K groups in d effective dimensions lie in rows of ``K**(1/d)``; at the usual
+        rate a network learns to tell about three in a row apart.
+        """
+        d = max(effective_dimension(self.embedding), 1.0)
+        return min(max(self.n_groups ** (1 / d) / IN_A_ROW, 1.0), MOST_CROWDED)
+
+    def initial_labels(self, weight: np.ndarray, n_spectral: int, seed: int) -> Start:
+        """Return labels that the graph of the main view suggests.
+
+        Parameters
+        ----------
+        weight : ndarray of shape (n_samples,), float64
+            Sample weights, above 0.
+        n_spectral : int
+            Number of spectral clusterings.
+        seed : int
+            Determines the result.
+
+        Returns
+        -------
+        Start
+            Equal samples have equal labels.
+        """
+        view, same = self.main_view(), self.distinct
+        Z = self.embedding.cpu().numpy()
+        if view.graph is not None or not same.repeats:
+            graph, rows, kind = self.graph(view), slice(None), slice(None)
+        else:
+            graph, rows, kind = (
+                self.graph_of_distinct(view.n_neighbors),
+                same.rows,
+                same.kind,
+            )
+            weight = np.bincount(kind, weight)
+        start = initial_labels(Z[rows], graph, self.n_groups, weight, n_spectral, seed)
+        return start._replace(labels=start.labels[kind])
+
+    def main_view(self) -> Neighbors:
+        """Return the first view that has a graph, or the default."""
+        return next(iter(self.neighbors), Neighbors())
 
     def main_graph(self) -> sp.csr_matrix:
-        """Return the graph of the first view that has one, or that of the default."""
-        return self.graph(next(iter(self.neighbors), Neighbors()))
+        """Return the graph of the main view."""
+        return self.graph(self.main_view())
 
     def with_views(self) -> Samples:
         """Return the samples with their views."""

@@ -15,7 +15,7 @@ from sklearn.utils.validation import (
     _check_sample_weight,
     validate_data,
 )
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from sklearn_cce._batches import (
@@ -28,9 +28,23 @@ from sklearn_cce._batches import (
     check_length,
     memory_map,
 )
+from sklearn_cce.modules import Scaling
 
 MEMORY_SHARE = 0.5
 """Data that take more than this share of the free device memory stay on the host."""
+
+N_PRECISION_ROWS = 1_024
+"""Whether float32 holds the samples is judged by about so many of them."""
+
+ROUNDING, N_STEPS = 2.0**-24, 2**10
+"""Relative error of float32, and the least number of such steps that the spread of a
+feature must have."""
+
+SAME = 1e-12
+"""A feature that varies by less than this part of its size is constant."""
+
+SMALLEST, LARGEST = 1e-30, 1e30
+"""Range within which samples, and what they are divided by, are safe in float32."""
 
 
 def check_samples(
@@ -69,41 +83,93 @@ def check_samples(
         If X is not numeric, finite, non-empty, of two axes or more, or has other
         features than those seen in fit.
     """
+    dtype = None if reset else input_dtype(estimator.module_)
     if isinstance(X, Dataset):
-        return check_source(estimator, DatasetSource(X, device), reset)
+        source = check_source(estimator, DatasetSource(X, device), reset)
+        source.dtype = dtype or suitable_dtype(source)
+        return source
     if isinstance(X, Tensor) and X.device.type != "cpu":
         source = check_source(estimator, TensorSource(X.detach()), reset)
         check_finite(source.X)
-        return TensorSource(source.X.to(device, torch.float32))
+        return TensorSource(source.X.to(device, dtype or suitable_dtype(source)))
     if isinstance(X, Tensor):
         X = X.detach()
         X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
-    return check_array(estimator, X, device, reset, training)
+    return check_array(estimator, X, device, dtype, reset, training)
 
 
 def check_array(
     estimator: BaseEstimator,
     X: ArrayLike,
     device: torch.device,
+    dtype: torch.dtype | None,
     reset: bool,
     training: bool,
 ) -> Source:
     """Validate what scikit-learn takes as an array."""
     file = memory_map(X)
     mapped = file is not None and X.dtype.kind in "fiub"
-    dtype = None if mapped else np.float32
+    narrow = dtype == torch.float32 or is_narrow(getattr(X, "dtype", None))
+    wanted = None if mapped else np.float32 if narrow else np.float64
     if mapped:
         check_length(file)
     try:
-        with config_context(assume_finite=mapped or not training):
-            X = validate_data(estimator, X, dtype=dtype, allow_nd=True, reset=reset)
+        with config_context(assume_finite=mapped or not training), quiet_casts():
+            X = validate_data(estimator, X, dtype=wanted, allow_nd=True, reset=reset)
     except ValueError as error:
         if "could not convert" not in str(error):
             raise
         raise ValueError(f"X must hold finite numbers; {error}.") from error
     passes = not training and device.type != "cpu"
     stays = mapped or passes or 4 * X.size > room(device)
-    return ArraySource(X, device) if stays else TensorSource(as_tensor(X, device))
+    source = ArraySource(X, device)
+    source.dtype = dtype or suitable_dtype(source)
+    return source if stays else TensorSource(as_tensor(X, device, source.dtype))
+
+
+def quiet_casts() -> np.errstate:
+    """Return a context in which numbers too large for a type become infinite."""
+    return np.errstate(over="ignore", invalid="ignore")
+
+
+def is_narrow(dtype: Any) -> bool:
+    """Return whether float32 holds all numbers of a type."""
+    kind, size = getattr(dtype, "kind", "O"), getattr(dtype, "itemsize", 8)
+    return kind == "b" or size <= {"f": 4, "i": 2, "u": 2}.get(kind, 0)
+
+
+def input_dtype(module: nn.Module) -> torch.dtype:
+    """Return the precision that a fitted network takes its samples in."""
+    scaled = (layer for layer in module.modules() if isinstance(layer, Scaling))
+    return next((layer.shift.dtype for layer in scaled), torch.float32)
+
+
+def suitable_dtype(source: Source) -> torch.dtype:
+    """Return float64 if in float32 the samples would lose what sets them apart."""
+    if source.device.type == "mps":
+        return torch.float32
+    source.dtype, rows = torch.float64, torch.arange(len(source))
+    X = source[rows[:: max(len(rows) // N_PRECISION_ROWS, 1)]]
+    X = X.flatten(1).cpu().double()
+    return torch.float32 if fits_float32(X.numpy()) else torch.float64
+
+
+def fits_float32(X: np.ndarray) -> bool:
+    """Return whether rounding to float32 is small beside the spread of every feature.
+
+    The spread is taken with and without the lowest and the highest tenth, since a few
+    values far off hide how close the others are.
+    """
+    largest = np.abs(X).max(0)
+    tenth = len(X) // 10
+    inner = np.partition(X, (tenth, len(X) - 1 - tenth), axis=0)
+    spreads = X.max(0) - X.min(0), inner[len(X) - 1 - tenth] - inner[tenth]
+    widest = spreads[0].max(initial=0)
+    lost = [largest * ROUNDING * N_STEPS > s for s in spreads]
+    resolved = [s > largest * SAME for s in spreads]
+    lossy = any((a & b).any() for a, b in zip(lost, resolved, strict=True))
+    in_range = widest == 0 or widest >= SMALLEST
+    return in_range and largest.max() <= LARGEST and not lossy
 
 
 def check_source(estimator: BaseEstimator, source: Source, reset: bool) -> Source:

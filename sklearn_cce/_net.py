@@ -258,6 +258,7 @@ class CollisionNet(NeuralNet):
                 f"The training loss became {loss} in epoch {len(self.history)}. Try a "
                 f"smaller lr (now {self.lr}), or check the module for overflow."
             )
+        self.n_used_ = int((self.clusters_.unique() >= 0).sum())
         shares = self.marginals_ / self.marginals_.sum()
         self.history.record("train_loss", loss)
         self.history.record("balance", float(torch.special.entr(shares).sum()))

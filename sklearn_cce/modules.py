@@ -17,18 +17,69 @@ from torch import Tensor, nn
 
 __all__ = ["MLP", "VGG4", "Linear", "PrincipalComponents", "Scaling"]
 
+FAR, MOST = 5.0, 0.9
+"""Rows farther from the middle than the first number times the distance within which
+the second share of the rows lies have no part in the scale."""
+
+N_MIDDLE = 1024
+"""The middle is the median of about so many rows."""
+
+
+def spread(diff: Tensor) -> Tensor:
+    """Return a power of two near the largest deviation: squares stay in range."""
+    largest = diff.abs().max().double()
+    exponent = torch.frexp(largest).exponent if largest > 0 else torch.zeros(())
+    return torch.ldexp(torch.ones((), dtype=torch.float64), exponent)
+
+
+def reach(X: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Return which rows are not far from the others, and how far those may lie.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n_samples, n_features)
+        Samples.
+    weight : Tensor of shape (n_samples,)
+        Their shares, sum 1.
+
+    Returns
+    -------
+    near : Tensor of shape (n_samples,), bool
+        Whether a row has a part in the scale.
+    bound : Tensor of shape (), float64
+        The largest distance from the middle that counts as near.
+    """
+    some = weight.nonzero()[:, 0]
+    diff = X - X[some[:: max(len(some) // N_MIDDLE, 1)]].median(0).values
+    unit = spread(diff)
+    square = torch.linalg.vector_norm(diff / unit.to(diff), dim=1).double().square()
+    order = square[some].argsort()
+    within = weight[some][order].double().cumsum(0)
+    last = min(int((within < MOST * within[-1]).sum()), len(some) - 1)
+    bound = FAR * square[some][order[last]].sqrt()
+    near = square.sqrt() <= bound
+    return near if bound > 0 else torch.ones_like(near), bound * unit
+
 
 class Scaling(nn.Module):
     """Centre every feature and divide all of them by one common scale.
 
     One scale for all features keeps the relative size of the features, which carries
-    meaning in pixels and embeddings. Until :meth:`fit` is called it is the identity.
-    The estimators call :meth:`fit` on every layer of this type before training.
+    meaning in pixels and embeddings. A few rows far from all others do not set it, and
+    are drawn in to five times the distance within which nine tenths of the rows lie.
+    Until :meth:`fit` is called the layer is the identity. The estimators call
+    :meth:`fit` on every layer of this type before training.
 
     Parameters
     ----------
     in_shape : int or tuple of int
         Shape of one sample.
+
+    Notes
+    -----
+    Fitted to float64 samples it centres and scales in float64, and returns float32:
+    what sets samples apart may be small beside a common offset, such as that of a
+    timestamp, or below the range of float32.
 
     Examples
     --------
@@ -45,6 +96,7 @@ class Scaling(nn.Module):
         shape = (in_shape,) if isinstance(in_shape, int) else tuple(in_shape)
         self.register_buffer("shift", torch.zeros(shape))
         self.register_buffer("gain", torch.ones(()))
+        self.register_buffer("radius", torch.full((), torch.inf))
 
     def fit(self, X: Tensor, sample_weight: Tensor | None = None) -> Scaling:
         """Set shift and scale so that X has mean 0 and mean variance 1.
@@ -61,14 +113,41 @@ class Scaling(nn.Module):
         Scaling
             The layer itself.
         """
-        X = X.flatten(1).cpu().double()
+        rows, near, bound = self._near(X, sample_weight)
+        mean = near @ rows
+        rows = rows - mean
+        unit = spread(rows[near > 0])
+        variance = (near @ rows.div_(unit).square_()).mean()
+        gain = variance.rsqrt() if variance > 0 else torch.ones(())
+        return self._set(X.dtype, mean, gain / unit, bound * gain / unit)
+
+    def _near(
+        self, X: Tensor, sample_weight: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return rows in float64, their weights, 0 for far ones, and the bound."""
+        rows = X.detach().flatten(1).cpu().double()
         weight = torch.ones(len(X)) if sample_weight is None else sample_weight.cpu()
         weight = weight.double() / weight.double().sum()
-        mean = weight @ X
-        variance = (weight @ (X - mean).square_()).mean()
-        self.shift.copy_(mean.view_as(self.shift))
-        self.gain.copy_(variance.rsqrt() if variance > 0 else torch.ones(()))
+        near, bound = reach(rows, weight)
+        if not near.all():
+            weight = weight * near
+            weight = weight / weight.sum()
+        return rows, weight, bound
+
+    def _set(
+        self, dtype: torch.dtype, mean: Tensor, gain: Tensor, radius: Tensor
+    ) -> Scaling:
+        """Keep what was found, in float64 where the samples are."""
+        precise = dtype if dtype == torch.float64 else self.radius.dtype
+        largest = torch.finfo(precise).max
+        self.shift = mean.view(self.shift.shape).to(self.shift.device, precise)
+        self.gain = gain.clamp(max=largest).to(self.gain.device, precise)
+        self.radius.copy_(radius if radius > 0 else torch.inf)
         return self
+
+    def centred(self, x: Tensor) -> Tensor:
+        """Return a batch centred and scaled, no longer in float64."""
+        return ((x - self.shift) * self.gain).to(self.radius.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale a batch.
@@ -83,13 +162,23 @@ class Scaling(nn.Module):
         Tensor of shape (n, ...)
             The scaled samples.
         """
-        return (x - self.shift) * self.gain
+        return drawn_in(self.centred(x), self.radius)
+
+
+def drawn_in(x: Tensor, radius: Tensor) -> Tensor:
+    """Return samples, those farther from 0 than the radius at that distance."""
+    rows = x.flatten(1)
+    length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    factor = (radius / length).clamp(max=1)
+    # A length beyond the range of the type must not look like 0.
+    return (rows * factor.where(length.isfinite(), torch.nan)).view_as(x)
 
 
 class PrincipalComponents(Scaling):
     """Centre the samples, turn them to their leading axes, and divide by one scale.
 
-    Until :meth:`fit` is called it takes the leading features as they are.
+    Until :meth:`fit` is called it takes the leading features as they are. Rows far
+    from all others are treated as by :class:`Scaling`.
 
     Parameters
     ----------
@@ -119,8 +208,8 @@ class PrincipalComponents(Scaling):
 
         Parameters
         ----------
-        X : Tensor of shape (n_samples, n_features)
-            Samples.
+        X : Tensor of shape (n_samples, ...)
+            Samples; those of more than two axes are flattened.
         sample_weight : Tensor of shape (n_samples,), optional
             Non-negative weights; all one by default.
 
@@ -129,24 +218,23 @@ class PrincipalComponents(Scaling):
         PrincipalComponents
             The layer itself.
         """
-        X = X.cpu().float()
-        weight = torch.ones(len(X)) if sample_weight is None else sample_weight.cpu()
-        weight = weight.float() / weight.sum()
-        mean = (weight.double() @ X.double()).float()
-        X = (X - mean) * weight.sqrt()[:, None]
-        axes, variances = leading_axes(X, self.axes.shape[1])
-        self.shift.copy_(mean)
+        rows, near, bound = self._near(X, sample_weight)
+        mean = near @ rows
+        rows = rows - mean
+        unit = spread(rows[near > 0])
+        rows = (rows.div_(unit) * near.sqrt()[:, None]).float()
+        axes, variances = leading_axes(rows, self.axes.shape[1])
         self.axes.zero_()[:, : axes.shape[1]] = axes.to(self.axes)
         variance = variances.sum() / self.axes.shape[1]
-        self.gain.copy_(variance.rsqrt() if variance > 0 else torch.ones(()))
-        return self
+        gain = variance.rsqrt() if variance > 0 else torch.ones(())
+        return self._set(X.dtype, mean, gain / unit, bound * gain / unit)
 
     def forward(self, x: Tensor) -> Tensor:
         """Turn a batch to the leading axes.
 
         Parameters
         ----------
-        x : Tensor of shape (n, n_features)
+        x : Tensor of shape (n, ...)
             Samples.
 
         Returns
@@ -154,7 +242,7 @@ class PrincipalComponents(Scaling):
         Tensor of shape (n, n_components)
             The scaled coordinates.
         """
-        return super().forward(x) @ self.axes
+        return drawn_in(self.centred(x.flatten(1)) @ self.axes, self.radius)
 
 
 SMALL_MATRIX = 2048
@@ -328,6 +416,10 @@ MODULES: dict[str, Callable[..., nn.Module]] = {
     "mlp": MLP,
     "vgg4": VGG4,
 }
+
+
+FLATTENING = {"linear", "mlp"}
+"""Names of the networks to which an image is a row of numbers."""
 
 
 def without_head(module: nn.Module) -> nn.Module | None:

@@ -1,10 +1,13 @@
 """A good start: soft labels from the graph of neighbours, and the shares of clusters.
 
 Several spectral clusterings, and one by k-means, are ranked by the information that
-the clusters of neighbours hold about each other, and averaged.
+the clusters of neighbours hold about each other, and averaged. Clusters that are far
+apart are taken as they are.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,7 +15,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
-from ._candidates import find_candidates
+from ._candidates import Candidates, find_candidates
+from ._separation import likelihood, separated
 
 __all__ = ["initial_labels"]
 
@@ -26,6 +30,25 @@ SMALLEST_SHARE = 0.1
 """No cluster is taken to be smaller than this part of an equal share."""
 
 
+class Start(NamedTuple):
+    """What the network learns first.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n_samples, n_clusters), float32
+        Every row sums to 1.
+    prior : ndarray of shape (n_clusters,), float64
+        Shares of the clusters: their own where they are certain, else between those of
+        the soft labels and equal ones.
+    certain : bool
+        Whether the clusters lie so far apart that nothing is to be learnt about them.
+    """
+
+    labels: np.ndarray
+    prior: np.ndarray
+    certain: bool
+
+
 def initial_labels(
     Z: np.ndarray,
     graph: sp.csr_matrix,
@@ -33,13 +56,13 @@ def initial_labels(
     weight: np.ndarray,
     n_spectral: int,
     seed: int,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Start:
     """Return soft labels, and the share that every cluster should have.
 
     Parameters
     ----------
     Z : ndarray of shape (n_samples, n_features), float32
-        Centred samples.
+        Centred samples, no two of them equal.
     graph : csr_matrix of shape (n_samples, n_samples)
         Links from every sample to its neighbours, non-negative.
     n_clusters : int
@@ -53,24 +76,45 @@ def initial_labels(
 
     Returns
     -------
-    labels : ndarray of shape (n_samples, n_clusters), float32
-        Every row sums to 1.
-    prior : ndarray of shape (n_clusters,), float64
-        Shares between those of the soft labels and equal ones.
+    Start
+        The labels and the shares.
     """
     n_clusters = int(n_clusters)
     if len(Z) <= n_clusters or n_clusters == 1:
-        labels = np.arange(len(Z)) % n_clusters
-        return one_hot(labels, n_clusters), np.full(n_clusters, 1 / n_clusters)
-    weighted = sp.diags_array(np.float32(weight / weight.mean())) @ graph
-    affinity = sp.csr_matrix(weighted + weighted.T)
+        return certain_start(np.arange(len(Z)) % n_clusters, n_clusters, weight)
+    affinity = symmetric(graph, weight)
+    rng = np.random.default_rng(seed)
     # With more threads k-means adds up in any order, and its bits would vary.
     with threadpool_limits(1, user_api="openmp"):
-        candidates = find_candidates(
-            Z, affinity, n_clusters, weight, n_spectral, np.random.default_rng(seed)
-        )
-    soft = consensus(candidates.labels, candidates.scores, n_clusters, weight)
-    return soft, estimated_prior(soft, weight)
+        found = find_candidates(Z, affinity, n_clusters, weight, n_spectral, rng)
+        apart = separated(Z, n_clusters, weight, rng)
+    if apart is not None and is_likelier(apart, found, Z, weight):
+        return certain_start(apart, n_clusters, weight)
+    soft = consensus(found.labels, found.scores, n_clusters, weight)
+    return Start(soft, estimated_prior(soft, weight), certain=False)
+
+
+def symmetric(graph: sp.csr_matrix, weight: np.ndarray) -> sp.csr_matrix:
+    """Return how strongly samples are linked; one without a link is so to itself."""
+    links = sp.diags_array(np.float32(weight / weight.mean())) @ graph
+    both = links + links.T
+    alone = np.float32(np.asarray(both.sum(axis=1)).ravel() == 0)
+    return sp.csr_matrix(both + sp.diags_array(alone))
+
+
+def certain_start(labels: np.ndarray, n_clusters: int, weight: np.ndarray) -> Start:
+    """Return a start from clusters that are known; equal shares if some are empty."""
+    sizes = np.bincount(labels, weight, n_clusters)
+    sizes = sizes if sizes.all() else np.ones(n_clusters)
+    return Start(one_hot(labels, n_clusters), sizes / sizes.sum(), certain=True)
+
+
+def is_likelier(
+    labels: np.ndarray, others: Candidates, Z: np.ndarray, weight: np.ndarray
+) -> bool:
+    """Return whether clusters are the most probable ones, with one covariance."""
+    best = likelihood(Z, labels, weight)
+    return all(likelihood(Z, other, weight) <= best for other in others.labels)
 
 
 def one_hot(labels: np.ndarray, n_clusters: int) -> np.ndarray:

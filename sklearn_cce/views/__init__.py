@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import scipy.sparse as sp
 from torch import Tensor
 
@@ -44,12 +45,12 @@ def make_view(view: Any) -> View:
     """Return the view that an entry of a parameter means."""
     if isinstance(view, str) and view in VIEWS:
         return VIEWS[view]()
-    if sp.issparse(view):
+    if sp.issparse(view) or isinstance(view, np.ndarray):
         return Neighbors(graph=view)
     if isinstance(view, Neighbors) or callable(view):
         return view
     raise ValueError(
-        f"views must be one of {sorted(VIEWS)}, a Neighbors, a sparse graph, a "
+        f"views must be one of {sorted(VIEWS)}, a Neighbors, a graph as a matrix, a "
         "callable on a batch of samples, a list of these, 'auto' or None; got "
         f"{view!r}."
     )

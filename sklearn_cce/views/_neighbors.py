@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ MANY_DIRECTIONS = 20.0
 """With more effective dimensions than this, angles tell more than distances."""
 
 
+SMALLEST_WEIGHT = 1e-20
+"""Weights whose largest lies between this and its inverse are taken as they are."""
+
 EXACT_UP_TO = 50_000
 """Of more samples on the CPU, nearest ones are found approximately if that can be."""
 
@@ -28,14 +32,17 @@ class Neighbors:
 
     Parameters
     ----------
-    n_neighbors : int, default=10
-        Number of nearest samples that every sample is linked to.
+    n_neighbors : int, default=None
+        Number of nearest samples that every sample is linked to. None means 10, or 5
+        for a classifier, and fewer where clusters or classes of equal size would have
+        less than twice as many different samples.
     n_steps : int, default=1
         Number of steps of the random walk. One step keeps to direct neighbours; more
         steps reach farther into a cluster where the graph has few wrong links.
     graph : sparse matrix or array of shape (n_samples, n_samples), default=None
-        A graph to walk on instead, for the samples passed to ``fit``: entries above 0
-        are links. None means that of the nearest neighbours.
+        A graph to walk on instead, for the samples passed to ``fit``: non-negative
+        weights of the links, 0 for none. A link is followed as often as its weight
+        says. None means the graph of the nearest neighbours.
 
     Raises
     ------
@@ -53,14 +60,17 @@ class Neighbors:
     (150,)
     """
 
-    n_neighbors: int = 10
+    n_neighbors: int | None = None
     n_steps: int = 1
     graph: Any = None
 
     def __post_init__(self) -> None:
         for name in ("n_neighbors", "n_steps"):
             value = getattr(self, name)
-            if not isinstance(value, (int, np.integer)) or value < 1:
+            if name == "n_neighbors" and value is None:
+                continue
+            whole = isinstance(value, Integral) and not isinstance(value, bool)
+            if not whole or value < 1:
                 raise ValueError(f"{name} must be an int of at least 1; got {value!r}.")
 
     def given(self, n_samples: int) -> sp.csr_matrix | None:
@@ -78,17 +88,40 @@ class Neighbors:
         """
         if self.graph is None:
             return None
-        graph = sp.csr_matrix(self.graph, dtype=np.float32, copy=True)
+        graph = as_links(self.graph)
         if graph.shape != (n_samples, n_samples):
             raise ValueError(
                 "A graph in views must have a row and a column for each of the "
                 f"{n_samples} samples; got shape {graph.shape}."
             )
-        if not np.all(graph.data >= 0):
-            raise ValueError("A graph in views must have non-negative entries.")
         graph.setdiag(0)
         graph.eliminate_zeros()
         return graph
+
+
+def as_links(graph: Any) -> sp.csr_matrix:
+    """Return a matrix of weights as float32, scaled where that cannot hold them.
+
+    Raises
+    ------
+    ValueError
+        If it is no matrix of finite, non-negative numbers.
+    """
+    accepted = "A graph in views must be a matrix of finite, non-negative numbers"
+    try:
+        links = sp.csr_matrix(graph, copy=True)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{accepted}; got {type(graph).__name__}.") from error
+    if links.dtype.kind not in "fiub":
+        raise ValueError(f"{accepted}; its type is {links.dtype}.")
+    links = links.astype(np.float64)
+    links.sum_duplicates()
+    largest = links.data.max(initial=0.0)
+    if not (np.isfinite(largest) and links.data.min(initial=0.0) >= 0):
+        raise ValueError(f"{accepted}; it has negative or non-finite entries.")
+    if largest and not SMALLEST_WEIGHT <= largest <= 1 / SMALLEST_WEIGHT:
+        links.data /= largest
+    return links.astype(np.float32)
 
 
 class RandomWalk:
@@ -97,7 +130,8 @@ class RandomWalk:
     Parameters
     ----------
     graph : csr_matrix of shape (n_samples, n_samples)
-        Its entries are the links. A sample without one stays where it is.
+        Non-negative weights of the links, in proportion to which they are followed. A
+        sample without one stays where it is.
     n_steps : int
         Number of steps.
     """
@@ -106,9 +140,13 @@ class RandomWalk:
         alone = np.flatnonzero(np.diff(graph.indptr) == 0)
         if len(alone):
             loops = sp.csr_matrix((np.ones(len(alone)), (alone, alone)), graph.shape)
-            graph = graph + loops
-        self.first = torch.from_numpy(graph.indptr[:-1].astype(np.int64))
-        self.degree = torch.from_numpy(np.diff(graph.indptr).astype(np.int64))
+            graph = (graph + loops).tocsr()
+        first, ends = graph.indptr[:-1], graph.indptr[1:]
+        sums = np.concatenate([[0.0], np.cumsum(graph.data, dtype=np.float64)])
+        self.first, self.last = torch.from_numpy(np.stack([first, ends - 1])).long()
+        self.low = torch.from_numpy(sums[first])
+        self.width = torch.from_numpy(sums[ends] - sums[first])
+        self.sums = torch.from_numpy(sums[1:])
         self.links = torch.from_numpy(graph.indices.astype(np.int64))
         self.n_steps = n_steps
 
@@ -117,17 +155,11 @@ class RandomWalk:
         index = index.cpu()
         for _ in range(self.n_steps):
             draw = torch.rand(len(index), generator=generator, dtype=torch.float64)
-            degree = self.degree[index]
-            link = self.first[index] + (draw * degree).long()
-            index = torch.where(
-                degree > 0, self.links[link.clamp_max(self.last)], index
-            )
+            place = self.low[index] + draw * self.width[index]
+            link = torch.searchsorted(self.sums, place, right=True)
+            link = link.clamp(self.first[index], self.last[index])
+            index = self.links[link]
         return index
-
-    @property
-    def last(self) -> int:
-        """Index of the last link."""
-        return max(len(self.links) - 1, 0)
 
 
 def effective_dimension(Z: Tensor) -> float:

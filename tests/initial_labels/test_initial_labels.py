@@ -33,7 +33,8 @@ def start(X, n_clusters, weight=None, n_spectral=4, seed=0):
 @pytest.mark.parametrize("n_clusters", [2, 3, 7])
 def test_separate_blobs_are_found(n_clusters):
     X, y = make_blobs(60 * n_clusters, centers=8 * np.eye(n_clusters), random_state=0)
-    labels, prior = start(X, n_clusters)
+    labels, prior, certain = start(X, n_clusters)
+    assert certain
     assert clustering_accuracy(y, labels.argmax(1)) == 1
     assert np.allclose(prior, 1 / n_clusters)
 
@@ -43,13 +44,20 @@ def test_shapes_that_k_means_cannot_see_are_found():
     assert clustering_accuracy(y, start(X, 2)[0].argmax(1)) > 0.98
 
 
-def test_clearly_unequal_clusters_give_an_unequal_prior():
+def test_the_shares_of_clusters_far_apart_are_exact():
     sizes = [600, 40, 30, 20]
     X, y = make_blobs(sizes, centers=10 * np.eye(4), random_state=0)
-    labels, prior = start(X, 4)
-    assert clustering_accuracy(y, labels.argmax(1)) > 0.99
-    roots = np.sqrt(np.sort(sizes))
-    assert np.allclose(np.sort(prior), roots / roots.sum(), atol=0.02)
+    labels, prior, certain = start(X, 4)
+    assert certain
+    assert clustering_accuracy(y, labels.argmax(1)) == 1
+    assert np.allclose(np.sort(prior), np.sort(sizes) / sum(sizes))
+
+
+def test_shares_that_are_uncertain_are_half_way_to_equal_ones():
+    soft = np.repeat(np.eye(3, dtype=np.float32), [640, 320, 40], axis=0)
+    prior = estimated_prior(soft, np.ones(1000))
+    roots = np.sqrt([640, 320, 40])
+    assert np.allclose(prior, roots / roots.sum())
 
 
 def test_labels_are_distributions_and_the_seed_determines_them():
@@ -65,7 +73,7 @@ def test_labels_are_distributions_and_the_seed_determines_them():
     "n, n_clusters", [(1, 1), (1, 3), (3, 3), (4, 3), (5, 4), (9, 2), (12, 11), (40, 1)]
 )
 def test_few_samples_are_labelled_all_the_same(n, n_clusters):
-    labels, prior = start(np.random.default_rng(0).normal(size=(n, 2)), n_clusters)
+    labels, prior, _ = start(np.random.default_rng(0).normal(size=(n, 2)), n_clusters)
     assert labels.shape == (n, n_clusters)
     assert np.allclose(labels.sum(1), 1, atol=1e-6)
     assert prior.shape == (n_clusters,)
@@ -73,7 +81,7 @@ def test_few_samples_are_labelled_all_the_same(n, n_clusters):
 
 
 def test_equal_samples_are_labelled():
-    labels, _ = start(np.zeros((50, 3)), 4)
+    labels, *_ = start(np.zeros((50, 3)), 4)
     assert labels.shape == (50, 4)
     assert np.isfinite(labels).all()
 
