@@ -39,7 +39,13 @@ from sklearn_cce._targets import (
     make_targets,
     smooth,
 )
-from sklearn_cce._validation import Validation, held_out, hits
+from sklearn_cce._validation import (
+    Validation,
+    held_out,
+    hits,
+    most_probable,
+    probabilities,
+)
 from sklearn_cce.losses import (
     CollisionCrossEntropyLoss,
     GeneralizedCrossEntropyLoss,
@@ -611,16 +617,6 @@ def warm_up_samples(geometry: Geometry) -> Samples:
     known = (~samples.target[:, 0].isnan()).float()
     weight = known if samples.weight is None else known * samples.weight
     return replace(samples, weight=weight / weight[weight > 0].mean())
-
-
-def most_probable(logits: torch.Tensor) -> torch.Tensor:
-    """Return the index of the most probable class of every row."""
-    return logits.argmax(1)
-
-
-def probabilities(logits: torch.Tensor) -> torch.Tensor:
-    """Return the probabilities of the classes."""
-    return logits.float().softmax(1)
 
 
 def relative(weight: torch.Tensor | None) -> np.ndarray | None:

@@ -20,13 +20,14 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import nn
 
 from sklearn_cce import CollisionClassifier, _geometry
 from sklearn_cce._batches import TensorSource
 from sklearn_cce._classifier import with_labelled
 from sklearn_cce._classifier_modules import FeatureScaling
 from sklearn_cce._spreading import spread_labels
-from sklearn_cce._validation import held_out
+from sklearn_cce._validation import held_out, most_probable, probabilities
 from sklearn_cce.losses import LOSSES
 from sklearn_cce.modules import MLP
 from sklearn_cce.views import Neighbors
@@ -362,6 +363,42 @@ def test_labels_without_weight_are_no_labels(X, y):
     hidden = hide(y, 2)
     with pytest.raises(ValueError, match="positive for a labelled sample"):
         classifier().fit(X, hidden, sample_weight=(hidden < 0).astype(float))
+
+
+# Ties.
+
+
+class Tied(nn.Module):
+    """Logits that differ, and whose probabilities do not."""
+
+    def __init__(self):
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))
+
+    def forward(self, X):
+        logits = torch.tensor([0.0, 1e-9, 2e-9]).expand(len(X), 3)
+        return logits + 0 * self.unused
+
+
+def test_predictions_are_the_first_of_the_largest_probabilities(X):
+    y = np.repeat([0, 1, 2], [44, 8, 8])
+    model = classifier(module=Tied(), max_epochs=2, early_stopping=True).fit(X, y)
+    proba = model.predict_proba(X)
+    assert (proba == proba[:, :1]).all()
+    np.testing.assert_array_equal(model.predict(X), proba.argmax(1))
+    assert model.score(X, y) == np.mean(y == 0)
+    assert model.score(X, one_hot(y)) == pytest.approx(np.mean(y == 0))
+    assert min(model.history_[:, "valid_accuracy"]) > 0.5
+
+
+def test_the_choice_agrees_with_the_probabilities_wherever_logits_are_close():
+    rng = np.random.default_rng(0)
+    for scale in (1e-9, 1e-8, 1e-7, 1e-6, 1.0, 40.0, 1e4):
+        for dtype in (torch.float64, torch.float32, torch.bfloat16):
+            logits = torch.tensor(rng.normal(scale=scale, size=(500, 4)), dtype=dtype)
+            chosen = most_probable(logits).numpy()
+            shares = probabilities(logits).numpy()
+            np.testing.assert_array_equal(chosen, shares.argmax(1))
 
 
 # With the tools of scikit-learn.
