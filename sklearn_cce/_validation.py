@@ -34,14 +34,16 @@ def hits(classes: np.ndarray, targets: np.ndarray) -> np.ndarray:
     ----------
     classes : ndarray of shape (n_samples,), int64
         Index of the class that was chosen for each sample.
-    targets : ndarray of shape (n_samples, n_classes)
-        Distributions.
+    targets : ndarray of shape (n_samples, n_classes) or (n_samples,)
+        Distributions, or indices of the classes that are right.
 
     Returns
     -------
     ndarray of shape (n_samples,)
         1 or 0 for certain targets: right or wrong.
     """
+    if targets.ndim == 1:
+        return targets == classes
     return targets[np.arange(len(classes)), classes]
 
 
