@@ -512,7 +512,7 @@ default='auto'
         with seeded(seed, device):
             geometry = self._geometry(source, weight, targets, views, seed)
             if goes_on:
-                net = self._copy_net(fairness_weight=self.fairness_weight)
+                net = self._copy_net(fairness_weight=float(self.fairness_weight))
             else:
                 net = self._make_net(geometry.samples, len(found), **params)
             with watched(net, watch):
@@ -529,7 +529,7 @@ default='auto'
         return {
             "criterion": LOSSES[self.loss],
             "criterion__weight": weights,
-            "fairness_weight": self.fairness_weight,
+            "fairness_weight": float(self.fairness_weight),
             "prior": check_prior(self.class_prior, classes, masses),
             "pseudo_labels": self.pseudo_labels,
         }
@@ -553,10 +553,10 @@ default='auto'
     ) -> tuple[Validation, np.ndarray]:
         """Return what watches some samples, and the weights without these."""
         rng = np.random.default_rng(seed)
-        index = held_out(targets, weight, self.validation_fraction, rng)
+        index = held_out(targets, weight, float(self.validation_fraction), rng)
         weight = np.ones(len(targets)) if weight is None else weight
         some = take(source, torch.from_numpy(index))
-        watch = Validation(some, targets[index], weight[index], self.patience)
+        watch = Validation(some, targets[index], weight[index], int(self.patience))
         left = weight.copy()
         left[index] = 0
         return watch, left
@@ -570,7 +570,7 @@ default='auto'
         seed: int,
     ) -> Geometry:
         """Return the samples to train on, and what relates them."""
-        target = torch.from_numpy(smooth(targets, self.label_smoothing))
+        target = torch.from_numpy(smooth(targets, float(self.label_smoothing)))
         weight = None if weight is None else torch.from_numpy(weight)
         keep_order = has_given_graph(views)
         if not keep_order and any(isinstance(view, Neighbors) for view in views):
@@ -579,7 +579,7 @@ default='auto'
                 rows = with_labelled(rows, target, weight)
                 source, target = take(source, rows), target[rows]
                 weight = None if weight is None else weight[rows]
-        mergeable = 0 if keep_order else self.batch_size
+        mergeable = 0 if keep_order else int(self.batch_size)
         return Geometry(make_samples(source, weight, mergeable, target), views)
 
     def _learn(
@@ -595,7 +595,7 @@ default='auto'
         if one_pass:
             self._train(net, samples, 1, seed, anneal=False)
             return
-        epochs = self.max_epochs or default_epochs(net, samples)
+        epochs = int(self.max_epochs or default_epochs(net, samples))
         if not goes_on and bool(samples.target.isnan().any()) and epochs > 1:
             self._train(net, warm_up_samples(geometry), epochs // 2, seed)
             epochs -= epochs // 2

@@ -626,6 +626,31 @@ def test_the_choice_agrees_with_the_probabilities_wherever_logits_are_close():
             np.testing.assert_array_equal(chosen, shares.argmax(1))
 
 
+# Parameters in NumPy's types.
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"max_epochs": np.uint8(200)},
+        {"max_epochs": np.int8(120)},
+        {"fairness_weight": np.float16(0.5), "views": None},
+        {"label_smoothing": np.float16(0.25)},
+        {"early_stopping": np.True_, "patience": np.uint8(3)},
+        {"early_stopping": np.True_, "validation_fraction": np.float16(0.25)},
+    ],
+    ids=repr,
+)
+def test_numbers_in_the_types_of_numpy_are_those_numbers(X, y, params):
+    hidden = hide(y, 6)
+    plain = {name: value.item() for name, value in params.items() if name != "views"}
+    expected = classifier(**(params | plain)).fit(X, hidden)
+    model = classifier(**params).fit(X, hidden)
+    assert model.n_iter_ == expected.n_iter_
+    np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
+
+
 # With the tools of scikit-learn.
 
 
