@@ -23,10 +23,10 @@ X, X_test, y, y_test = train_test_split(
 
 
 def hide(y, n_each, rng):
-    """Keep n_each labels of every class, and mark the others with -1."""
+    """Keep n_each labels of every class, and put NaN in place of the others."""
     order = rng.permutation(len(y))
     kept = np.concatenate([order[y[order] == k][:n_each] for k in range(10)])
-    hidden = np.full(len(y), -1)
+    hidden = np.full(len(y), np.nan)
     hidden[kept] = y[kept]
     return hidden
 
@@ -36,18 +36,18 @@ def hide(y, n_each, rng):
 # --------------
 hidden = hide(y, 1, np.random.default_rng(0))
 fig, axes = plt.subplots(1, 10, figsize=(10, 1.4))
-for ax, i in zip(axes, np.flatnonzero(hidden >= 0), strict=True):
+for ax, i in zip(axes, np.flatnonzero(np.isfinite(hidden)), strict=True):
     ax.imshow(X[i].reshape(8, 8), cmap="gray_r")
-    ax.set_title(hidden[i])
+    ax.set_title(f"{hidden[i]:.0f}")
     ax.set_axis_off()
 plt.show()
 
 # %%
 # Fit
 # ---
-# As in scikit-learn, a label of -1 marks a sample without one. Where there are such
-# samples, neighbours serve as views by default: labels first spread over the graph of
-# neighbours, and then every sample learns the pseudo-label of a neighbour.
+# NaN marks a sample without a label. Where there are such samples, neighbours serve as
+# views by default: labels first spread over the graph of neighbours, and then every
+# sample learns the pseudo-label of a neighbour.
 classifier = CollisionClassifier(max_epochs=100, random_state=0).fit(X, hidden)
 print(f"10 labels: {classifier.score(X_test, y_test):.3f} of the test images right")
 
@@ -55,8 +55,9 @@ print(f"10 labels: {classifier.score(X_test, y_test):.3f} of the test images rig
 # Compare
 # -------
 # The same labels for all, and settings that suit the data for ``LabelSpreading``. The
-# balance of the classes helps most where labels are fewest; with ten labels of each
-# class, spreading them over the graph does as well on these images.
+# methods of :mod:`sklearn.semi_supervised` want -1 where there is no label. The balance
+# of the classes helps most where labels are fewest; with ten labels of each class,
+# spreading them over the graph does as well on these images.
 methods = {
     "CollisionClassifier": lambda: CollisionClassifier(max_epochs=100, random_state=0),
     "LabelSpreading": lambda: LabelSpreading(kernel="knn", alpha=0.9, max_iter=200),
@@ -66,9 +67,11 @@ numbers = [1, 4, 10]
 accuracy = {name: [] for name in [*methods, "labels alone"]}
 for n_each in numbers:
     hidden = hide(y, n_each, np.random.default_rng(0))
+    marked = np.nan_to_num(hidden, nan=-1)
     for name, make in methods.items():
-        accuracy[name].append(make().fit(X, hidden).score(X_test, y_test))
-    known = hidden >= 0
+        labels = hidden if name == "CollisionClassifier" else marked
+        accuracy[name].append(make().fit(X, labels).score(X_test, y_test))
+    known = marked >= 0
     alone = LogisticRegression().fit(X[known], hidden[known])
     accuracy["labels alone"].append(alone.score(X_test, y_test))
 

@@ -32,14 +32,21 @@ from sklearn_cce._net import CollisionNet, infer
 from sklearn_cce._spreading import spread_labels
 from sklearn_cce._targets import (
     as_array,
+    check_classes,
     check_prior,
     class_masses,
     class_weights,
-    is_labelled,
     make_targets,
+    read_labels,
     smooth,
 )
-from sklearn_cce._validation import Validation, held_out, hits
+from sklearn_cce._validation import (
+    Validation,
+    held_out,
+    hits,
+    most_probable,
+    probabilities,
+)
 from sklearn_cce.losses import (
     CollisionCrossEntropyLoss,
     GeneralizedCrossEntropyLoss,
@@ -189,11 +196,15 @@ default='auto'
 
     Notes
     -----
-    Labels are of one of two kinds. **Class labels** may be of any type; -1, None or
-    NaN marks a sample without one. If there is but one other label, -1 is a class:
-    labels of -1 and 1 are two classes. **Distributions** are the rows of a matrix with
-    one column for each class; a sample that is known to belong to some of the classes
-    has equal probabilities for these, and a row of NaN marks a sample without a label.
+    Labels are of one of two kinds. **Class labels** are whole numbers, text or dates;
+    None, NaN, NaT or NA marks a sample without one. **Distributions** are the rows of a
+    matrix with one column for each class; a sample that is known to belong to some of
+    the classes has equal probabilities for these, and a row of NaN marks a sample
+    without a label.
+
+    Beside two or more other labels, -1 marks a sample without a label too, with a
+    warning; beside one other label, or among the `classes` of `partial_fit`, it is a
+    class.
 
     References
     ----------
@@ -302,9 +313,10 @@ default='auto'
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Samples: a table, or images of shape (n_samples, channels, height, width).
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
-            Class labels of any type, or a distribution over the classes in each row,
-            non-negative, with a sum within 0.001 of 1. A label of -1, None or NaN, or
-            a row of NaN, marks a sample without a label. Every class needs a label.
+            Class labels, or a distribution over the classes in each row, non-negative,
+            with a sum within 0.001 of 1. None, NaN, NaT or NA, or a row of these, marks
+            a sample without a label; so does -1 beside two or more other labels, with a
+            warning. Every class needs a label.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights. A sample of weight 0 has no part in the training.
 
@@ -349,7 +361,7 @@ default='auto'
         classes : array-like of shape (n_classes,), default=None
             All classes that will ever be seen. Needed in the first call, unless y is a
             matrix, whose columns are the classes then. If -1 is among them, it is a
-            class.
+            class; if not, it marks samples without a label, with a warning.
         sample_weight : array-like of shape (n_samples,), default=None
             As in `fit`; relative to the other samples of this chunk.
 
@@ -367,7 +379,7 @@ default='auto'
         """
         goes_on = hasattr(self, "net_")
         with all_or_nothing(self):
-            classes = self._check_classes(classes, as_array(y), goes_on)
+            classes = self._check_classes(classes, y, goes_on)
             self._fit(X, y, sample_weight, goes_on, classes)
         return self
 
@@ -419,7 +431,8 @@ default='auto'
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Samples.
         y : array-like of shape (n_samples,) or (n_samples, n_classes)
-            Labels as in `fit`. Samples without a label are left out.
+            Labels as in `fit`. Samples without a label are left out, with a warning
+            where -1 says so and is no class. A label that is of no class is wrong.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights.
 
@@ -428,33 +441,45 @@ default='auto'
         float
             Mean probability, under y, of the predicted class: for certain labels the
             share of the samples that are predicted rightly.
+
+        Raises
+        ------
+        ValueError
+            If the input is not as described, or no sample has a label and a weight.
         """
-        y = as_array(y)
-        if y.ndim == 2 and y.shape[1] > 1:
-            source = self._check_X(X)
-            _, targets = make_targets(y, len(source), self.classes_)
-            classes = infer(self.module_, source, most_probable)
-            right, known = hits(classes, targets), ~np.isnan(targets[:, 0])
-        else:
-            labels = y.reshape(len(y))
-            right, known = self.predict(X) == labels, is_labelled(labels, self.classes_)
-        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return float(np.average(right[known], weights=weight))
+        source = self._check_X(X)
+        weight = check_weight(sample_weight, source)
+        _, labelled, known = read_labels(y, len(source), self.classes_, others=True)
+        if not labelled.any():
+            raise ValueError("y must label at least one sample; all are unlabelled.")
+        if weight is not None:
+            weight = weight.numpy()[labelled]
+            check_label_weight(weight.any())
+        chosen = infer(self.module_, source, most_probable)
+        return float(np.average(hits(chosen[labelled], known), weights=weight))
 
     def _check_classes(
-        self, classes: ArrayLike | None, y: np.ndarray, goes_on: bool
+        self, classes: ArrayLike | None, y: Any, goes_on: bool
     ) -> np.ndarray:
         """Return the classes that `partial_fit` works with."""
-        if goes_on and (classes is None or list(self.classes_) == sorted(classes)):
-            return self.classes_
+        given = None if classes is None else check_classes(classes)
         if goes_on:
-            raise ValueError(
-                "classes must be those of the first call of partial_fit, "
-                f"{self.classes_.tolist()}; got {classes!r}."
-            )
-        if classes is None and (y.ndim == 1 or y.shape[1] == 1):
+            return self._check_same_classes(given)
+        if given is not None:
+            return given
+        labels, _ = as_array(y)
+        if labels.ndim == 1 or labels.shape[1] == 1:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        return np.arange(y.shape[1]) if classes is None else np.asarray(classes)
+        return np.arange(labels.shape[1])
+
+    def _check_same_classes(self, given: np.ndarray | None) -> np.ndarray:
+        """Return the classes of the last network, if no others are given."""
+        if given is None or np.array_equal(given, self.classes_):
+            return self.classes_
+        raise ValueError(
+            "classes must be those of the first call of partial_fit, "
+            f"{self.classes_.tolist()}; got {given.tolist()}."
+        )
 
     def _check_goes_on(
         self, sample_shape: tuple[int, ...], classes: np.ndarray
@@ -485,8 +510,8 @@ default='auto'
             self._check_goes_on(source.shape[1:], found)
         weight = relative(check_weight(sample_weight, source))
         masses = class_masses(targets, weight)
-        if not masses.any() and classes is None:
-            raise ValueError("sample_weight must be positive for a labelled sample.")
+        if classes is None:
+            check_label_weight(masses.any())
         params = self._class_params(found, masses)
         views = self._make_views(targets, self._n_axes(source))
         seed = draw_seed(self.random_state)
@@ -496,7 +521,9 @@ default='auto'
         with seeded(seed, device):
             geometry = self._geometry(source, weight, targets, views, seed)
             if goes_on:
-                net = self._copy_net(fairness_weight=self.fairness_weight, lr=self.lr)
+                net = self._copy_net(
+                    fairness_weight=float(self.fairness_weight), lr=self.lr
+                )
             else:
                 net = self._make_net(geometry.samples, len(found), **params)
             with watched(net, watch):
@@ -513,7 +540,7 @@ default='auto'
         return {
             "criterion": LOSSES[self.loss],
             "criterion__weight": weights,
-            "fairness_weight": self.fairness_weight,
+            "fairness_weight": float(self.fairness_weight),
             "prior": check_prior(self.class_prior, classes, masses),
             "pseudo_labels": self.pseudo_labels,
             "lr": self.lr,
@@ -536,10 +563,10 @@ default='auto'
     ) -> tuple[Validation, np.ndarray]:
         """Return what watches some samples, and the weights without these."""
         rng = np.random.default_rng(seed)
-        index = held_out(targets, weight, self.validation_fraction, rng)
+        index = held_out(targets, weight, float(self.validation_fraction), rng)
         weight = np.ones(len(targets)) if weight is None else weight
         some = take(source, torch.from_numpy(index))
-        watch = Validation(some, targets[index], weight[index], self.patience)
+        watch = Validation(some, targets[index], weight[index], int(self.patience))
         left = weight.copy()
         left[index] = 0
         return watch, left
@@ -553,7 +580,7 @@ default='auto'
         seed: int,
     ) -> Geometry:
         """Return the samples to train on, and what relates them."""
-        target = torch.from_numpy(smooth(targets, self.label_smoothing))
+        target = torch.from_numpy(smooth(targets, float(self.label_smoothing)))
         weight = None if weight is None else torch.from_numpy(weight)
         keep_order = has_given_graph(views)
         if not keep_order and any(isinstance(view, Neighbors) for view in views):
@@ -562,7 +589,7 @@ default='auto'
                 rows = with_labelled(rows, target, weight)
                 source, target = take(source, rows), target[rows]
                 weight = None if weight is None else weight[rows]
-        mergeable = 0 if keep_order else self.batch_size
+        mergeable = 0 if keep_order else int(self.batch_size)
         samples = make_samples(source, weight, mergeable, target)
         return Geometry(samples, views, targets.shape[1], N_NEIGHBORS)
 
@@ -579,7 +606,7 @@ default='auto'
         if one_pass:
             self._train(net, samples, 1, seed, anneal=False)
             return
-        epochs = self.max_epochs or default_epochs(net, samples)
+        epochs = int(self.max_epochs or default_epochs(net, samples))
         if not goes_on and bool(samples.target.isnan().any()) and epochs > 1:
             self._train(net, warm_up_samples(geometry), epochs // 2, seed)
             epochs -= epochs // 2
@@ -622,14 +649,10 @@ def warm_up_samples(geometry: Geometry) -> Samples:
     return replace(samples, weight=weight / weight[weight > 0].mean())
 
 
-def most_probable(logits: torch.Tensor) -> torch.Tensor:
-    """Return the index of the most probable class of every row."""
-    return logits.argmax(1)
-
-
-def probabilities(logits: torch.Tensor) -> torch.Tensor:
-    """Return the probabilities of the classes."""
-    return logits.float().softmax(1)
+def check_label_weight(has_weight: bool) -> None:
+    """Raise a ValueError unless some label has a weight."""
+    if not has_weight:
+        raise ValueError("sample_weight must be positive for a labelled sample.")
 
 
 def relative(weight: torch.Tensor | None) -> np.ndarray | None:

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
-    _check_sample_weight,
+    check_non_negative,
     validate_data,
 )
 from torch import Tensor, nn
@@ -28,6 +28,7 @@ from sklearn_cce._batches import (
     check_length,
     memory_map,
 )
+from sklearn_cce._targets import NEGLIGIBLE, as_numbers, check_finite_numbers
 from sklearn_cce.modules import Scaling
 
 MEMORY_SHARE = 0.5
@@ -188,12 +189,24 @@ def check_weight(sample_weight: ArrayLike | None, source: Source) -> Tensor | No
     """Return the weights as float64 on the host, below 1; None where all are equal."""
     if sample_weight is None:
         return None
-    weight = _check_sample_weight(
-        sample_weight, np.empty(len(source)), dtype=np.float64, ensure_non_negative=True
-    )
+    n_samples = len(source)
+    accepted = f"sample_weight must be {n_samples} non-negative numbers, one per sample"
+    if getattr(sample_weight, "dtype", None) == np.dtype(object):
+        raise ValueError(f"{accepted}; got an array of objects.")
+    try:
+        weight = as_numbers(sample_weight)
+    except TypeError as error:
+        raise ValueError(f"{accepted}; {error}") from error
+    if weight.shape not in ((), (n_samples,)):
+        raise ValueError(f"{accepted}; got shape {weight.shape}.")
+    check_finite_numbers(weight, "sample_weight")
+    check_non_negative(weight, "`sample_weight`")
     if not weight.any():
-        raise ValueError("sample_weight must have a positive entry; all are 0.")
-    return torch.from_numpy(np.ldexp(weight, -np.frexp(weight.max())[1]))
+        raise ValueError("sample_weight must not be zero for all samples.")
+    weight = np.broadcast_to(weight, n_samples)
+    weight = np.ldexp(weight, -np.frexp(weight.max())[1])
+    weight[weight < NEGLIGIBLE] = 0
+    return torch.from_numpy(weight)
 
 
 def room(device: torch.device) -> float:

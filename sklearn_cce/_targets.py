@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
+from collections.abc import Callable, Sequence
+from datetime import date
+from decimal import Decimal
+from numbers import Number, Real
 from typing import Any
 
 import numpy as np
@@ -10,20 +15,54 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import assert_all_finite
-from sklearn.utils._missing import is_pandas_na, is_scalar_nan
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 
 UNLABELLED = -1
-"""The label that marks samples without a label."""
+"""The label that marks samples without a label, unless it is a class."""
 
 SUM_TOLERANCE = 1e-3
 """How far the sum of a row of a distribution may be from 1."""
+
+WHOLE_BITS = 53
+"""Whole numbers with more bits may be the same floating-point number."""
+
+NEGLIGIBLE = 2.0**-100
+"""Weights below this share of the largest come to 0; single precision holds others."""
 
 ACCEPTED = (
     "y must be n_samples class labels, or a matrix of shape (n_samples, n_classes) "
     "whose rows are distributions"
 )
+
+MINUS_ONE = (
+    "y has labels of -1, which mark samples without a label here and are no class. "
+    "Give None or NaN in their place to say so without this warning. If -1 is a class "
+    "beside several others, as in -1, 0, 1, give it another name: pass y + 1, or text."
+)
+
+TOO_LARGE = 2.0**60
+"""A class weight from here on: the squares of gradients overflow in optimizers."""
+
+WEIGHTS_ACCEPTED = (
+    "class_weight must give non-negative numbers to the classes, below 2**60 and not "
+    "all 0"
+)
+
+LABELS_ACCEPTED = "labels must be numbers, text or dates without a time zone"
+
+DTYPES = {"numbers": "biuf", "text": "UO", "dates": "M", "durations": "m"}
+"""The kinds of labels, and the kinds of their arrays; objects are text."""
+
+OBJECTS: dict[str, tuple[type | tuple, Callable[[np.ndarray], np.ndarray]]] = {
+    "text": (str, lambda labels: labels),
+    "numbers": ((Number, np.bool_), lambda labels: np.array(labels.tolist())),
+    "dates": (
+        (date, np.datetime64),
+        lambda labels: np.array(labels.tolist(), "datetime64"),
+    ),
+}
+"""Of which types the objects of a kind are, and what makes an array of them."""
 
 
 def make_targets(
@@ -34,10 +73,10 @@ def make_targets(
     Parameters
     ----------
     y : array-like of shape (n_samples,) or (n_samples, n_classes)
-        Class labels, or one distribution over the classes in each row. A label of -1,
-        None or NaN, or a row of NaN, marks a sample without a label. -1 is a class if
-        it is among `classes`, or if there is but one other label: labels of -1 and 1
-        are two classes.
+        Class labels, or one distribution over the classes in each row. Whatever marks
+        a missing value, such as None or NaN, or a row of these, marks a sample without
+        a label; so does a label of -1, with a warning, unless it is among `classes`,
+        or, where these are not given, beside but one other label.
     n_samples : int
         Number of samples in X.
     classes : array-like of shape (n_classes,), default=None
@@ -57,33 +96,174 @@ def make_targets(
         If y is not as described, says nothing of any sample or of some class, has one
         class, or has labels that are not among `classes`.
     """
-    y = as_array(y)
-    if len(y) != n_samples:
-        raise ValueError(f"{ACCEPTED}; X has {n_samples} samples, y has {len(y)}.")
     if classes is not None:
         classes = check_classes(classes)
+    classes, labelled, known = read_labels(y, n_samples, classes)
+    if known.ndim == 1:
+        known = np.eye(len(classes), dtype=np.float32)[known]
+    targets = np.full((n_samples, len(classes)), np.nan, np.float32)
+    targets[labelled] = known
+    return classes, targets
+
+
+def read_labels(
+    y: Any,
+    n_samples: int,
+    classes: np.ndarray | None,
+    *,
+    others: bool = False,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the classes, which samples have a label, and these labels.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_classes)
+        As in :func:`make_targets`.
+    n_samples : int
+        Number of samples in X.
+    classes : ndarray of shape (n_classes,) or None
+        The classes in sorted order, or None for those in y.
+    others : bool, default=False
+        Whether labels may be of no class.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        The classes in sorted order; 0, 1, ... where y is a matrix.
+    labelled : ndarray of shape (n_samples,), bool
+        Which samples have a label.
+    known : ndarray of shape (n_labelled,), int, or (n_labelled, n_classes), float32
+        Indices of the classes, -1 for a label of no class; or distributions.
+    """
+    y, missing = as_array(y)
+    if len(y) != n_samples:
+        raise ValueError(f"{ACCEPTED}; X has {n_samples} samples, y has {len(y)}.")
     if y.ndim == 2 and y.shape[1] > 1:
-        return from_distributions(y, classes)
-    return from_labels(column_as_labels(y) if y.ndim == 2 else y, classes)
+        return from_distributions(y, missing, classes)
+    if y.ndim == 2:
+        y, missing = column_as_labels(y), missing[:, 0]
+    try:
+        return from_labels(y, missing, classes, others)
+    except TypeError as error:
+        raise ValueError(f"{ACCEPTED}; {error}") from error
 
 
-def as_array(y: Any) -> np.ndarray:
-    """Return y as an array of one or two axes; a list of mixed types as objects."""
+def as_array(y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return y as an array of one or two axes, and where it is missing."""
     if y is None:
         raise ValueError(
             "This classifier requires y to be passed, but the target y is None."
         )
-    if isinstance(y, torch.Tensor):
-        y = y.detach().cpu().numpy()
-    mixed = isinstance(y, (list, tuple)) and len({type(label) for label in y}) > 1
-    nullable = not isinstance(getattr(y, "dtype", None), (np.dtype, type(None)))
     try:
-        y = np.asarray(y, dtype=object if mixed or nullable else None)
-    except ValueError as error:
+        array, missing = to_array(y)
+    except TypeError as error:
         raise ValueError(f"{ACCEPTED}; {error}") from error
-    if y.ndim not in (1, 2) or not y.size:
-        raise ValueError(f"{ACCEPTED}; got shape {y.shape}.")
-    return y
+    if array.ndim not in (1, 2) or not array.size:
+        got = f"shape {array.shape}" if array.ndim else type(y).__name__
+        raise ValueError(f"{ACCEPTED}; got {got}.")
+    return array, missing
+
+
+def to_array(values: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return an array of what may be a list, column or tensor, and what is missing.
+
+    Lists of mixed types become arrays of objects, so that numbers stay numbers.
+
+    Parameters
+    ----------
+    values : object
+        Anything.
+
+    Returns
+    -------
+    array : ndarray
+        Its values; without axes where it is no array.
+    missing : ndarray of the same shape, bool
+        Where it has None, NaN, NaT or NA, or is masked.
+
+    Raises
+    ------
+    TypeError
+        If it is ragged, or is a tensor that holds no values.
+    """
+    masked = np.ma.getmask(values) if isinstance(values, np.ma.MaskedArray) else False
+    sequence = isinstance(values, Sequence) and not isinstance(values, str)
+    mixed = sequence and len({type(value) for value in values}) > 1
+    nullable = not isinstance(getattr(values, "dtype", None), (np.dtype, type(None)))
+    try:
+        if isinstance(values, torch.Tensor):
+            array = tensor_to_array(values)
+        else:
+            array = np.asarray(values, dtype=object if mixed or nullable else None)
+        if array.dtype.kind == "T":
+            array = array.astype(object)
+        return array, is_missing(array) | masked
+    except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+        raise TypeError(str(error)) from error
+
+
+def tensor_to_array(tensor: torch.Tensor) -> np.ndarray:
+    """Return a tensor's values; NumPy has no floating-point numbers of some types."""
+    tensor = tensor.detach().cpu()
+    small = tensor.is_floating_point() and tensor.element_size() < 4
+    return (tensor.float() if small else tensor).numpy()
+
+
+def is_missing(array: np.ndarray) -> np.ndarray:
+    """Return where an array has None, NaN, NaT or NA."""
+    objects = map_objects(marks_missing)
+    tests = {"O": objects, "f": np.isnan, "M": np.isnat, "m": np.isnat}
+    if not array.ndim or array.dtype.kind not in tests:
+        return np.zeros(array.shape, bool)
+    return tests[array.dtype.kind](array)
+
+
+def marks_missing(value: Any) -> bool:
+    """Return whether an object is None, NaN, NaT or NA."""
+    differs = value != value
+    if isinstance(differs, (bool, np.bool_)):
+        return value is None or bool(differs)
+    # pandas' NA and NumPy's masked say neither yes nor no, but return themselves.
+    return differs is value
+
+
+def map_objects(test: Callable[[Any], bool]) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what applies a test to every entry of an array of objects."""
+    return lambda array: np.frompyfunc(test, 1, 1)(array).astype(bool)
+
+
+def as_numbers(values: Any) -> np.ndarray:
+    """Return real numbers as float64, NaN where one is missing, or raise a TypeError.
+
+    Text is not read as numbers, and complex numbers are not cut to their real parts.
+    """
+    return numeric(*to_array(values))
+
+
+def numeric(array: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """Return an array as float64, NaN where it is missing, or raise a TypeError."""
+    objects = array.dtype.kind == "O"
+    types = (Real, Decimal, np.bool_)
+    if objects and array.ndim:
+        fits = all(isinstance(value, types) for value in array[~missing])
+    else:
+        fits = array.dtype.kind in DTYPES["numbers"]
+    if not fits:
+        raise TypeError("there must be real numbers only.")
+    array = np.where(missing, np.nan, array) if objects else array
+    try:
+        with np.errstate(over="ignore"):
+            numbers = array.astype(np.float64)
+    except OverflowError as error:
+        raise TypeError(str(error)) from error
+    numbers[missing] = np.nan
+    return numbers
+
+
+def check_finite_numbers(numbers: np.ndarray, name: str) -> None:
+    """Raise a ValueError that names the parameter if a number is not finite."""
+    with np.errstate(invalid="ignore"):
+        assert_all_finite(numbers, input_name=name)
 
 
 def column_as_labels(y: np.ndarray) -> np.ndarray:
@@ -96,119 +276,188 @@ def column_as_labels(y: np.ndarray) -> np.ndarray:
             f"{ACCEPTED}, n_classes >= 2; got a matrix with one column. For two "
             "classes give both columns, np.column_stack([1 - p, p])."
         )
-    warnings.warn(
+    warn(
         "A column-vector y was passed when a 1d array was expected. Please change the "
         "shape of y to (n_samples,), for example using ravel().",
         DataConversionWarning,
-        stacklevel=4,
     )
     return y[:, 0]
 
 
+def warn(text: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line that called this package, be it through scikit-learn."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and is_library(frame.f_globals.get("__name__", "")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, category, stacklevel=level)
+
+
+def is_library(module: str) -> bool:
+    """Return whether a module is of this package or of those that call it for users."""
+    return module.partition(".")[0] in ("sklearn_cce", "sklearn", "joblib")
+
+
 def check_classes(classes: ArrayLike) -> np.ndarray:
     """Return the classes sorted, or say what is wrong with them."""
-    classes = np.asarray(classes)
-    found = np.unique(classes)
-    if classes.ndim != 1 or not 2 <= len(found) == len(classes):
-        raise ValueError(
-            f"classes must be at least 2 class labels, each once; got {classes!r}."
-        )
+    accepted = "classes must be at least 2 class labels, each once"
+    try:
+        given, missing = to_array(classes)
+        found = np.unique(check_labels(given[~missing], "classes"))
+    except TypeError as error:
+        raise ValueError(f"{accepted}; {error}") from error
+    if given.ndim != 1 or not 2 <= len(found) == len(given):
+        raise ValueError(f"{accepted}; got {classes!r}.")
     return found
 
 
 def from_labels(
-    y: np.ndarray, classes: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return classes and targets of class labels."""
-    labelled = is_labelled(y, classes)
+    y: np.ndarray, missing: np.ndarray, classes: np.ndarray | None, others: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return classes, where there are labels, and the indices of their classes."""
+    labelled = is_labelled(y, missing, classes)
     if classes is None and not labelled.any():
         raise ValueError("y must label at least one sample; all are unlabelled.")
-    labels = check_labels(y[labelled])
-    found, codes = np.unique(labels, return_inverse=True)
-    if classes is None:
-        classes = found
-        if len(classes) < 2:
-            raise ValueError(
-                f"y must have at least 2 classes; got 1 class, {classes.tolist()[0]!r}."
-            )
-    elif not np.isin(found, classes).all():
-        unknown = found[~np.isin(found, classes)].tolist()
-        raise ValueError(f"y must hold labels from classes only; it has {unknown}.")
-    targets = np.full((len(y), len(classes)), np.nan, np.float32)
-    targets[labelled] = np.eye(len(classes), dtype=np.float32)[
-        np.searchsorted(classes, found)[codes]
-    ]
-    return classes, targets
+    found, codes = np.unique(check_labels(y[labelled], "y"), return_inverse=True)
+    if classes is not None:
+        return classes, labelled, look_up(found, classes, others)[codes]
+    if len(found) < 2:
+        raise ValueError(
+            f"y must have at least 2 classes; got 1 class, {found.tolist()[0]!r}."
+        )
+    # Codes are always discrete; this warns where there are too many for classes.
+    check_classification_targets(codes)
+    return found, labelled, codes
 
 
-def is_labelled(y: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
-    """Return where labels name a class."""
-    labelled = ~is_missing(y)
-    marked = labelled.copy()
-    marked[marked] = y[marked] == UNLABELLED
+def look_up(found: np.ndarray, classes: np.ndarray, others: bool) -> np.ndarray:
+    """Return the index of the class of every label, -1 for none where that may be."""
+    if not len(found):
+        return np.zeros(0, int)
+    if kind_of(found) != kind_of(classes):
+        raise ValueError(
+            f"y must hold labels from classes only, which are {kind_of(classes)}, "
+            f"{classes.tolist()}; it has {kind_of(found)}."
+        )
+    index = np.searchsorted(classes, found).clip(max=len(classes) - 1)
+    known = classes[index] == found
+    if not (others or known.all()):
+        raise ValueError(
+            f"y must hold labels from classes only; it has {found[~known].tolist()}."
+        )
+    return np.where(known, index, -1)
+
+
+def is_labelled(
+    y: np.ndarray, missing: np.ndarray, classes: np.ndarray | None
+) -> np.ndarray:
+    """Return where labels name a class, and warn where -1 does not."""
+    marked = ~missing & is_minus_one(y)
+    if not marked.any():
+        return ~missing
     if classes is None:
-        others = set(y[labelled & ~marked].tolist())
-        is_class = len(others) == 1
+        named = check_labels(y[~missing & ~marked], "y")
+        is_class = len(np.unique(named)) == 1
     else:
-        is_class = UNLABELLED in classes.tolist()
-    return labelled if is_class else labelled & ~marked
+        is_class = is_minus_one(classes).any()
+    if is_class:
+        return ~missing
+    warn(MINUS_ONE)
+    return ~missing & ~marked
 
 
-def is_missing(y: np.ndarray) -> np.ndarray:
-    """Return where an array of objects has None or NaN."""
-    if y.dtype.kind != "O":
-        return np.zeros(len(y), bool)
-    return np.array([v is None or is_scalar_nan(v) or is_pandas_na(v) for v in y], bool)
+def is_minus_one(labels: np.ndarray) -> np.ndarray:
+    """Return where labels are the number -1."""
+    kind = labels.dtype.kind
+    if kind == "O":
+        return map_objects(lambda v: isinstance(v, Number) and v == UNLABELLED)(labels)
+    if kind in DTYPES["numbers"]:
+        return labels == UNLABELLED
+    return np.zeros(len(labels), bool)
 
 
-def check_labels(labels: np.ndarray) -> np.ndarray:
-    """Return labels if they are of one type and discrete."""
-    if not len(labels):
-        return labels
-    if labels.dtype.kind == "O":
-        kinds = {isinstance(label, str) for label in labels}
-        if len(kinds) > 1:
-            raise ValueError(f"{ACCEPTED}; the labels must not mix text and numbers.")
-        labels = labels if kinds == {True} else np.array(labels.tolist())
+def check_labels(labels: np.ndarray, name: str) -> np.ndarray:
+    """Return labels of one kind and discrete, or raise a TypeError or ValueError."""
+    if labels.dtype.kind == "O" and len(labels):
+        labels = of_one_kind(labels)
+    if kind_of(labels) is None:
+        raise TypeError(f"{LABELS_ACCEPTED}; got {labels.dtype}.")
     if labels.dtype.kind == "f":
-        assert_all_finite(labels, input_name="y")
-    check_classification_targets(labels)
+        check_finite_numbers(labels, name)
+        if ((labels != np.floor(labels)) | (np.frexp(labels)[1] > WHOLE_BITS)).any():
+            raise TypeError(
+                "Unknown label type: continuous. Labels that are floating-point "
+                f"numbers must be whole, and below 2**{WHOLE_BITS}."
+            )
     return labels
 
 
-def from_distributions(
-    y: np.ndarray, classes: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return classes and targets of a matrix of distributions."""
+def kind_of(labels: np.ndarray) -> str | None:
+    """Return the kind of labels, None for one that is not accepted."""
+    kinds = (kind for kind, dtypes in DTYPES.items() if labels.dtype.kind in dtypes)
+    return next(kinds, None)
+
+
+def of_one_kind(labels: np.ndarray) -> np.ndarray:
+    """Return an array of objects that are labels as one of a fitting type."""
+    kinds = sorted({kind_of_object(label) for label in labels}, reverse=True)
+    if len(kinds) > 1:
+        raise TypeError(f"the labels must not mix {' and '.join(kinds)}.")
+    _, make = OBJECTS.get(kinds[0], (None, lambda labels: None))
     try:
-        targets = y.astype(np.float64)
-    except (TypeError, ValueError) as error:
+        made = make(labels)
+    except (ValueError, OverflowError):
+        made = None
+    if made is None or kind_of(made) != kinds[0]:
+        raise TypeError(f"{LABELS_ACCEPTED}; got {type(labels[0]).__name__}.")
+    return made
+
+
+def kind_of_object(label: Any) -> str:
+    """Return the kind of a label, or the name of its type if it is of none."""
+    if getattr(label, "tzinfo", None) is not None:
+        return "dates with a time zone"
+    kinds = (kind for kind, (types, _) in OBJECTS.items() if isinstance(label, types))
+    return next(kinds, type(label).__name__)
+
+
+def from_distributions(
+    y: np.ndarray, missing: np.ndarray, classes: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return classes, which rows of a matrix hold a distribution, and these."""
+    try:
+        targets = numeric(y, missing)
+    except TypeError as error:
         raise ValueError(f"{ACCEPTED}; y holds no numbers: {error}") from error
-    absent = np.isnan(targets).all(1)
-    check_rows(targets, absent)
-    if absent.all() and classes is None:
-        raise ValueError("y must label at least one sample; all rows are NaN.")
-    n_classes = targets.shape[1]
-    if classes is not None and len(classes) != n_classes:
+    labelled = ~np.isnan(targets).all(1)
+    check_rows(targets, ~labelled)
+    targets = targets[labelled]
+    if classes is None:
+        classes = check_columns(targets)
+    elif len(classes) != targets.shape[1]:
         raise ValueError(
             f"y must have one column for each of the {len(classes)} classes; got "
-            f"{n_classes}."
+            f"{targets.shape[1]}."
         )
-    if classes is None:
-        classes = np.arange(n_classes)
-        empty = np.flatnonzero(~targets[~absent].any(0))
-        if len(empty):
-            raise ValueError(
-                "y must give every class some probability in some row; column "
-                f"{empty[0]} is 0 throughout."
-            )
     targets /= targets.sum(1, keepdims=True)
-    return classes, targets.astype(np.float32)
+    return classes, labelled, targets.astype(np.float32)
+
+
+def check_columns(targets: np.ndarray) -> np.ndarray:
+    """Return the numbers of the columns as classes, if every one has a probability."""
+    if not len(targets):
+        raise ValueError("y must label at least one sample; all rows are NaN.")
+    empty = np.flatnonzero(~targets.any(0))
+    if len(empty):
+        raise ValueError(
+            "y must give every class some probability in some row; column "
+            f"{empty[0]} is 0 throughout."
+        )
+    return np.arange(targets.shape[1])
 
 
 def check_rows(targets: np.ndarray, absent: np.ndarray) -> None:
     """Raise a ValueError that names the first row that is no distribution, if any."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         complaints = {
             "has NaN beside numbers": np.isnan(targets).any(1),
             "has an infinite entry": np.isinf(targets).any(1),
@@ -262,20 +511,27 @@ def class_weights(
     ------
     ValueError
         If `class_weight` has classes that are not among `classes`, or weights that
-        are negative or not finite.
+        are no numbers, negative, 2**60 or more, or all 0.
     """
     if class_weight is None:
         return None
     if class_weight == "balanced":
         means = masses.sum() / max(np.count_nonzero(masses), 1)
-        return np.divide(means, masses, np.zeros_like(masses), where=masses > 0)
-    weights = compute_class_weight(class_weight, classes=classes, y=classes)
-    if not (np.isfinite(weights).all() and (weights >= 0).all()):
-        raise ValueError(
-            f"class_weight must give non-negative numbers to the classes; got "
-            f"{class_weight!r}."
-        )
+        known = masses > NEGLIGIBLE * masses.sum()
+        return np.divide(means, masses, np.zeros_like(masses), where=known)
+    weights = weights_of_dict(class_weight, classes)
+    if not (weights.any() and ((weights >= 0) & (weights < TOO_LARGE)).all()):
+        raise ValueError(f"{WEIGHTS_ACCEPTED}; got {class_weight!r}.")
     return weights
+
+
+def weights_of_dict(class_weight: dict, classes: np.ndarray) -> np.ndarray:
+    """Return the weight of each class, 1 where none is given."""
+    try:
+        as_numbers(list(class_weight.values()))
+        return compute_class_weight(class_weight, classes=classes, y=classes)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{WEIGHTS_ACCEPTED}; {error}") from error
 
 
 def check_prior(
@@ -309,10 +565,10 @@ def check_prior(
         f"per class; got {prior!r}."
     )
     try:
-        shares = np.asarray(prior, dtype=float)
-    except (TypeError, ValueError) as error:
+        shares = as_numbers(prior)
+    except TypeError as error:
         raise ValueError(accepted) from error
-    fits = shares.shape == classes.shape and (shares >= 0).all()
+    fits = shares.shape == classes.shape and ((shares >= 0) & (shares < 2)).all()
     if not fits or abs(shares.sum() - 1) > 1e-6:
         raise ValueError(accepted)
     return shares

@@ -5,12 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from skorch import NeuralNet
 from skorch.callbacks import EarlyStopping
 from skorch.utils import noop
 
 from sklearn_cce._batches import Source
 from sklearn_cce._net import infer
+
+
+def probabilities(logits: torch.Tensor) -> torch.Tensor:
+    """Return the probabilities of the classes."""
+    return logits.float().softmax(1)
+
+
+def most_probable(logits: torch.Tensor) -> torch.Tensor:
+    """Return the index of the most probable class of every row, the first of equals.
+
+    Logits that differ may have equal probabilities, so that these must choose.
+    """
+    return probabilities(logits).argmax(1)
 
 
 def hits(classes: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -20,14 +34,16 @@ def hits(classes: np.ndarray, targets: np.ndarray) -> np.ndarray:
     ----------
     classes : ndarray of shape (n_samples,), int64
         Index of the class that was chosen for each sample.
-    targets : ndarray of shape (n_samples, n_classes)
-        Distributions.
+    targets : ndarray of shape (n_samples, n_classes) or (n_samples,)
+        Distributions, or indices of the classes that are right.
 
     Returns
     -------
     ndarray of shape (n_samples,)
         1 or 0 for certain targets: right or wrong.
     """
+    if targets.ndim == 1:
+        return targets == classes
     return targets[np.arange(len(classes)), classes]
 
 
@@ -109,7 +125,7 @@ class Validation(EarlyStopping):
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Record the accuracy, and raise KeyboardInterrupt to end the training."""
-        classes = infer(net.module_.eval(), self.source, lambda z: z.argmax(1))
+        classes = infer(net.module_.eval(), self.source, most_probable)
         right = hits(classes, self.targets)
         accuracy = float(np.average(right, weights=self.weight))
         net.history.record("valid_accuracy", accuracy)

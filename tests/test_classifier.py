@@ -2,9 +2,11 @@
 
 import functools
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import scipy.sparse as sp
 import torch
@@ -20,13 +22,14 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import nn
 
-from sklearn_cce import CollisionClassifier, _geometry
+from sklearn_cce import CollisionClassifier, _classifier, _geometry
 from sklearn_cce._batches import TensorSource
 from sklearn_cce._classifier import with_labelled
 from sklearn_cce._classifier_modules import FeatureScaling
 from sklearn_cce._spreading import spread_labels
-from sklearn_cce._validation import held_out
+from sklearn_cce._validation import held_out, most_probable, probabilities
 from sklearn_cce.losses import LOSSES
 from sklearn_cce.modules import MLP
 from sklearn_cce.views import Neighbors
@@ -164,26 +167,98 @@ def hide(y, n_each, seed=0):
     """Keep the labels of a few samples of every class."""
     order = np.random.default_rng(seed).permutation(len(y))
     kept = np.concatenate([order[y[order] == k][:n_each] for k in np.unique(y)])
-    hidden = np.full(len(y), -1)
+    hidden = np.full(len(y), np.nan)
     hidden[kept] = y[kept]
     return hidden
+
+
+def hidden_rows(hidden):
+    """Return labels as distributions, with rows of NaN where there is none."""
+    return np.where(np.isnan(hidden)[:, None], np.nan, hidden[:, None] == range(3))
 
 
 def test_one_label_a_blob_is_enough(X, y):
     assert classifier().fit(X, hide(y, 1)).score(X, y) == 1.0
 
 
-@pytest.mark.parametrize(
-    "mark", [lambda y: y, lambda y: [None if k < 0 else f"c{k}" for k in y]]
-)
-def test_marks_of_unlabelled_samples_mean_the_same(X, y, mark):
+MARKS = {
+    "NaN": lambda y: y,
+    "NaN in single precision": lambda y: y.astype(np.float32),
+    "None": lambda y: [None if np.isnan(k) else f"c{k:.0f}" for k in y],
+    "NA": lambda y: pd.Series(y, dtype="Int64"),
+    "NA among objects": lambda y: pd.Series(y, dtype="Int64").astype(object),
+    "NA among text": lambda y: pd.Series(y, dtype="Int64").astype("string"),
+    "no category": lambda y: pd.Series(y).map({0: "a", 1: "b", 2: "c"}, "ignore"),
+    "null": lambda y: pl.Series(y, nan_to_null=True).cast(pl.UInt8),
+    "masked": lambda y: np.ma.masked_array(np.nan_to_num(y, nan=7), np.isnan(y)),
+    "NaT": lambda y: np.datetime64("2020") + pd.Series(y, dtype="timedelta64[s]"),
+    "rows of NaN": hidden_rows,
+    "rows of None": lambda y: np.where(np.isnan(r := hidden_rows(y)), None, r),
+}
+
+
+@pytest.mark.parametrize("mark", MARKS.values(), ids=MARKS)
+def test_marks_of_unlabelled_samples_mean_the_same_in_fit_and_score(X, y, mark):
+    hidden, half = hide(y, 4), np.where(np.arange(len(y)) % 2, y, np.nan)
+    half[:3] = (y[:3] + 1) % 3
+    expected = classifier(max_epochs=4).fit(X, hidden)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = classifier(max_epochs=4).fit(X, mark(hidden))
+        score = model.score(X, mark(half))
+    np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
+    right = expected.predict(X) == half
+    assert score == pytest.approx(right.sum() / np.isfinite(half).sum())
+
+
+def test_minus_one_marks_unlabelled_samples_with_one_warning_a_call(X, y):
     hidden = hide(y, 4)
-    matrix = one_hot(hidden)
-    matrix[hidden < 0] = np.nan
-    expected = classifier().fit(X, matrix).predict_proba(X)
-    np.testing.assert_array_equal(
-        classifier().fit(X, mark(hidden)).predict_proba(X), expected
-    )
+    expected = classifier(max_epochs=4).fit(X, hidden)
+    marked = np.nan_to_num(hidden, nan=-1).astype(int)
+    with pytest.warns(UserWarning, match="labels of -1") as in_fit:
+        model = classifier(max_epochs=4).fit(X, marked)
+    with pytest.warns(UserWarning, match="labels of -1") as in_score:
+        score = model.score(X, marked)
+    with pytest.warns(UserWarning, match="labels of -1") as in_partial_fit:
+        model.partial_fit(X, marked)
+    assert [len(w) for w in (in_fit, in_score, in_partial_fit)] == [1, 1, 1]
+    assert len({str(w[0].message) for w in (in_fit, in_score, in_partial_fit)}) == 1
+    assert score == expected.score(X, hidden)
+
+
+def test_the_warning_of_minus_one_names_the_line_of_the_user(X, y):
+    marked = np.where(np.arange(len(y)) % 2, y, -1)
+    with pytest.warns(UserWarning) as caught:
+        cross_val_score(classifier(max_epochs=1), X, marked, cv=3)
+    assert len(caught) == 6 and len({str(w.message) for w in caught}) == 1
+    assert {w.filename for w in caught} == {__file__}
+
+
+def test_a_class_of_minus_one_cannot_be_lost_silently(X, y):
+    labels = y - 1
+    with pytest.warns(UserWarning, match="If -1 is a class"):
+        model = classifier().fit(X, labels)
+    assert model.classes_.tolist() == [0, 1]
+    with pytest.warns(UserWarning, match="If -1 is a class"):
+        assert model.score(X, labels) == 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for names in (labels + 1, labels.astype(str), one_hot(y)):
+            model = classifier().fit(X, names)
+            assert len(model.classes_) == 3 and model.score(X, names) == 1.0
+
+
+def test_minus_one_is_scored_where_it_is_a_class(X, y):
+    two, three = np.where(y > 0, 1, -1), y - 1
+    pair = classifier().fit(X, two)
+    stream = classifier()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(40):
+            stream.partial_fit(X, three, classes=[-1, 0, 1])
+        assert pair.score(X, two) == stream.score(X, three) == 1.0
+        assert pair.score(X, -two) == 0.0
+        assert pair.score(X, three) == pytest.approx(np.mean(y != 1))
 
 
 def test_unlabelled_digits_help(digits):
@@ -191,7 +266,7 @@ def test_unlabelled_digits_help(digits):
     hidden = hide(y, 4)
     small = functools.partial(MLP, hidden=(64,))
     params = {"module": small, "lr": 3e-3, "max_epochs": 120}
-    known = hidden >= 0
+    known = np.isfinite(hidden)
     alone = classifier(**params).fit(X[known], hidden[known]).score(X_test, y_test)
     helped = classifier(**params).fit(X, hidden).score(X_test, y_test)
     assert helped > alone + 0.05
@@ -207,7 +282,7 @@ def test_views_may_be_none_noise_or_a_graph(X, y):
 
 def test_the_prior_sets_the_shares_of_doubtful_samples():
     X = np.random.default_rng(0).normal(size=(300, 2))
-    y = np.full(300, -1)
+    y = np.full(300, np.nan)
     y[np.argsort(X[:, 0])[[0, 1, -2, -1]]] = 0, 0, 1, 1
     params = {"views": None, "fairness_weight": 100.0}
     for share in (0.2, 0.8):
@@ -234,8 +309,7 @@ def test_a_graph_of_a_subset_keeps_the_labelled_samples(X, y, monkeypatch):
     hidden = hide(y, 1)
     model = classifier().fit(X, hidden)
     assert model.score(X, y) == 1.0
-    targets = one_hot(hidden).astype(np.float32)
-    targets[hidden < 0] = np.nan
+    targets = hidden_rows(hidden).astype(np.float32)
     source, views = TensorSource(torch.from_numpy(X.copy())), [Neighbors()]
     for seed in range(3):
         samples = model._geometry(source, None, targets, views, seed).samples
@@ -303,8 +377,8 @@ def test_chunks_make_a_classifier(X, y):
 def test_chunks_may_be_soft_or_without_labels(X, y):
     model = classifier().partial_fit(X, one_hot(y))
     model.partial_fit(X, np.full((len(X), 3), np.nan)).partial_fit(X, y)
-    model.partial_fit(X, np.full(len(X), -1))
-    assert len(model.history_) == 4
+    model.partial_fit(X, np.full(len(X), np.nan)).partial_fit(X, [None] * len(X))
+    assert len(model.history_) == 5
 
 
 def test_chunks_must_keep_to_the_classes(X, y):
@@ -361,17 +435,20 @@ def test_a_failed_fit_leaves_the_last_one(X, y):
 def test_labels_without_weight_are_no_labels(X, y):
     hidden = hide(y, 2)
     with pytest.raises(ValueError, match="positive for a labelled sample"):
-        classifier().fit(X, hidden, sample_weight=(hidden < 0).astype(float))
+        classifier().fit(X, hidden, sample_weight=np.isnan(hidden))
+    model = classifier(max_epochs=1).fit(X, y)
+    with pytest.raises(ValueError, match="positive for a labelled sample"):
+        model.score(X, hidden, sample_weight=np.isnan(hidden))
 
 
-# With the tools of scikit-learn.
+# Scores and weights.
 
 
 def test_score_takes_labels_of_all_kinds(X, y):
     model = classifier().fit(X, y)
     assert model.score(X, y) == 1.0
     assert model.score(X, (y + 1) % 3) == 0.0
-    assert model.score(X, np.where(np.arange(len(y)) % 2, y, -1)) == 1.0
+    assert model.score(X, np.where(np.arange(len(y)) % 2, y, np.nan)) == 1.0
     soft = 0.7 * one_hot(y) + 0.1
     assert model.score(X, soft) == pytest.approx(0.8)
     soft[0] = np.nan
@@ -379,6 +456,202 @@ def test_score_takes_labels_of_all_kinds(X, y):
     half = np.where(np.arange(len(y)) < 20, y, (y + 1) % 3)
     weight = (np.arange(len(y)) < 30).astype(float)
     assert model.score(X, half, sample_weight=weight) == pytest.approx(2 / 3)
+
+
+def test_labels_of_no_class_are_wrong_and_those_of_another_kind_refused(X, y):
+    model = classifier().fit(X, y)
+    half = np.arange(len(y)) < 30
+    for unknown in (7, -3, True + 7.0, 255):
+        assert model.score(X, np.where(half, y, unknown)) == 0.5
+    assert model.score(X, y.astype(np.float32)) == 1.0
+    assert model.score(X, pd.Series(y, dtype="category")) == 1.0
+    assert model.score(X, y > 0) == np.mean(y < 2)
+    for other in (y.astype(str), y + 0j, y + 0.5, np.datetime64("2020") + y):
+        with pytest.raises(ValueError, match=r"\by must"):
+            model.score(X, other)
+    named = classifier().fit(X, np.array(["a", "b", "c"])[y])
+    assert named.score(X, np.array(["a", "z", "c"], object)[y]) == np.mean(y != 1)
+    with pytest.raises(ValueError, match="y must .*which are text, .*has numbers"):
+        named.score(X, y)
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [np.full(60, np.nan), [None] * 60, np.full((60, 3), np.nan), [pd.NA] * 60],
+)
+def test_a_score_of_nothing_is_refused(X, y, nothing):
+    model = classifier(max_epochs=1).fit(X, y)
+    with pytest.raises(ValueError, match="y must label at least one sample"):
+        model.score(X, nothing)
+
+
+@pytest.fixture
+def idle(monkeypatch):
+    """Let nothing be trained or predicted."""
+
+    def work(*args, **kwargs):
+        raise AssertionError("work was begun")
+
+    monkeypatch.setattr(CollisionClassifier, "_train", work)
+    monkeypatch.setattr(_classifier, "infer", work)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize(
+    "weight",
+    [
+        np.full(60, np.nan),
+        np.full(60, np.inf),
+        np.r_[np.inf, -np.inf, np.ones(58)],
+        np.r_[-1.0, np.ones(59)],
+        np.zeros(60),
+        np.ones(59),
+        [],
+        np.ones((60, 1)),
+        np.ones((1, 60)),
+        np.ones(60, dtype=object),
+        np.full(60, "1"),
+        ["heavy"] * 60,
+        np.ones(60) + 0j,
+        [None] * 60,
+        pd.Series([pd.NA] * 60, dtype="Float64"),
+        pd.Series(["1"] * 60, dtype="string"),
+        np.ma.masked_array(np.ones(60), mask=np.arange(60) < 2),
+        np.full(60, np.longdouble("1e400")),
+        sp.csr_array(np.ones((60, 1))),
+        np.nan,
+        "heavy",
+        {},
+    ],
+    ids=repr,
+)
+def test_wrong_weights_are_named_before_any_work(X, y, weight, idle):
+    model = classifier()
+    for call in (model.fit, functools.partial(model.partial_fit, classes=[0, 1, 2])):
+        with pytest.raises(ValueError, match="sample_weight"):
+            call(X, y, sample_weight=weight)
+    assert not hasattr(model, "net_")
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [
+        np.full(60, np.nan),
+        np.full(60, np.inf),
+        np.full(60, -1.0),
+        np.zeros(60),
+        np.ones(59),
+        np.ones((60, 1)),
+        np.ones(60, dtype=object),
+        np.full(60, "1"),
+        np.ones(60) + 0j,
+        [],
+    ],
+    ids=repr,
+)
+def test_a_score_with_wrong_weights_is_refused_before_any_work(
+    X, y, weight, monkeypatch
+):
+    model = classifier(max_epochs=1).fit(X, y)
+    monkeypatch.setattr(_classifier, "infer", lambda *args: pytest.fail("predicted"))
+    for labels in (y, one_hot(y), y.astype(float)):
+        with pytest.raises(ValueError, match="sample_weight"):
+            model.score(X, labels, sample_weight=weight)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda w: w.tolist(),
+        lambda w: w.astype(np.uint8),
+        lambda w: w.astype(np.float16) * 30_000,
+        lambda w: w * 8e307,
+        lambda w: w * 1e-320,
+        lambda w: pd.Series(w, index=np.arange(len(w))[::-1]),
+        lambda w: pd.Series(w, dtype="Int64"),
+        lambda w: pl.Series(w),
+        lambda w: torch.tensor(w, requires_grad=True).bfloat16(),
+        lambda w: np.where(w > 0, w, 1e-320),
+        lambda w: np.where(w > 0, w * 1e307, 1e-320),
+    ],
+)
+def test_weights_of_any_type_and_size_mean_the_same(X, y, make):
+    weight = np.arange(60.0) % 3
+    expected = classifier(max_epochs=4).fit(X, y, sample_weight=weight)
+    model = classifier(max_epochs=4).fit(X, y, sample_weight=make(weight))
+    np.testing.assert_allclose(
+        model.predict_proba(X), expected.predict_proba(X), atol=1e-5
+    )
+    wrong = (y + np.arange(60) % 2) % 3
+    np.testing.assert_allclose(
+        model.score(X, wrong, sample_weight=make(weight)),
+        np.average(model.predict(X) == wrong, weights=weight),
+    )
+
+
+# Ties.
+
+
+class Tied(nn.Module):
+    """Logits that differ, and whose probabilities do not."""
+
+    def __init__(self):
+        super().__init__()
+        self.unused = nn.Parameter(torch.zeros(1))
+
+    def forward(self, X):
+        logits = torch.tensor([0.0, 1e-9, 2e-9]).expand(len(X), 3)
+        return logits + 0 * self.unused
+
+
+def test_predictions_are_the_first_of_the_largest_probabilities(X):
+    y = np.repeat([0, 1, 2], [44, 8, 8])
+    model = classifier(module=Tied(), max_epochs=2, early_stopping=True).fit(X, y)
+    proba = model.predict_proba(X)
+    assert (proba == proba[:, :1]).all()
+    np.testing.assert_array_equal(model.predict(X), proba.argmax(1))
+    assert model.score(X, y) == np.mean(y == 0)
+    assert model.score(X, one_hot(y)) == pytest.approx(np.mean(y == 0))
+    assert min(model.history_[:, "valid_accuracy"]) > 0.5
+
+
+def test_the_choice_agrees_with_the_probabilities_wherever_logits_are_close():
+    rng = np.random.default_rng(0)
+    for scale in (1e-9, 1e-8, 1e-7, 1e-6, 1.0, 40.0, 1e4):
+        for dtype in (torch.float64, torch.float32, torch.bfloat16):
+            logits = torch.tensor(rng.normal(scale=scale, size=(500, 4)), dtype=dtype)
+            chosen = most_probable(logits).numpy()
+            shares = probabilities(logits).numpy()
+            np.testing.assert_array_equal(chosen, shares.argmax(1))
+
+
+# Parameters in NumPy's types.
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"max_epochs": np.uint8(200)},
+        {"max_epochs": np.int8(120)},
+        {"fairness_weight": np.float16(0.5), "views": None},
+        {"label_smoothing": np.float16(0.25)},
+        {"early_stopping": np.True_, "patience": np.uint8(3)},
+        {"early_stopping": np.True_, "validation_fraction": np.float16(0.25)},
+    ],
+    ids=repr,
+)
+def test_numbers_in_the_types_of_numpy_are_those_numbers(X, y, params):
+    hidden = hide(y, 6)
+    plain = {name: value.item() for name, value in params.items() if name != "views"}
+    expected = classifier(**(params | plain)).fit(X, hidden)
+    model = classifier(**params).fit(X, hidden)
+    assert model.n_iter_ == expected.n_iter_
+    np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
+
+
+# With the tools of scikit-learn.
 
 
 def test_it_works_in_pipelines_searches_and_calibration(X, y):

@@ -20,6 +20,9 @@ from ._separation import likelihood, separated
 
 __all__ = ["initial_labels"]
 
+ROUNDING = 1e-6
+"""Nats by which the likelihoods of equal clusterings may differ."""
+
 TEMPERATURE = 0.005
 """Nats of information by which a clustering counts e times less."""
 
@@ -113,8 +116,8 @@ def is_likelier(
     labels: np.ndarray, others: Candidates, Z: np.ndarray, weight: np.ndarray
 ) -> bool:
     """Return whether clusters are the most probable ones, with one covariance."""
-    best = likelihood(Z, labels, weight)
-    return all(likelihood(Z, other, weight) <= best for other in others.labels)
+    least = likelihood(Z, labels, weight) + ROUNDING
+    return all(likelihood(Z, other, weight) <= least for other in others.labels)
 
 
 def one_hot(labels: np.ndarray, n_clusters: int) -> np.ndarray:

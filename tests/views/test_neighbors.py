@@ -114,7 +114,7 @@ def test_a_given_graph_is_copied_without_loops_and_zeros():
 
 
 @pytest.mark.parametrize("name", ["n_neighbors", "n_steps"])
-@pytest.mark.parametrize("value", [0, -1, 1.5, "two", None])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "two", True, [1]])
 def test_numbers_of_neighbors_and_steps_are_checked(name, value):
     with pytest.raises(ValueError, match=f"{name} must be an int of at least 1"):
         Neighbors(**{name: value})
