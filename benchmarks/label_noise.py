@@ -202,8 +202,10 @@ def semi_tasks(part: str, name: str, folder: Path, seed: int) -> Iterator[tuple]
         hidden = few_labels(y, n, np.random.default_rng(1000 + seed))
         for method, (takes_all, make) in SEMI.items():
             used = slice(None) if takes_all else hidden >= 0
-            model = make(seed, X.shape[1])
-            yield n, method, model, X[used], hidden[used], X_test, y_test
+            model, known = make(seed, X.shape[1]), hidden[used]
+            if isinstance(model, CollisionClassifier):
+                known = np.where(known < 0, np.nan, known)
+            yield n, method, model, X[used], known, X_test, y_test
 
 
 HARD: dict[str, Callable[[int], ClassifierMixin]] = {
