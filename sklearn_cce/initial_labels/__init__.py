@@ -12,6 +12,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
+from sklearn_cce._process import undisturbed
+
 from ._candidates import find_candidates
 
 __all__ = ["initial_labels"]
@@ -26,6 +28,7 @@ SMALLEST_SHARE = 0.1
 """No cluster is taken to be smaller than this part of an equal share."""
 
 
+@undisturbed()
 def initial_labels(
     Z: np.ndarray,
     graph: sp.csr_matrix,
