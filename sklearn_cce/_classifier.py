@@ -21,14 +21,15 @@ from torch import nn
 from sklearn_cce._base import (
     BaseCollisionEstimator,
     all_or_nothing,
+    check_transforms,
     draw_seed,
-    seeded,
 )
 from sklearn_cce._batches import Samples, Source, make_samples
 from sklearn_cce._classifier_modules import CLASSIFIER_MODULES
 from sklearn_cce._geometry import Geometry, has_given_graph, rows_for_graph, take
 from sklearn_cce._inputs import check_samples, check_weight
 from sklearn_cce._net import CollisionNet, infer
+from sklearn_cce._process import drawing, seeded
 from sklearn_cce._spreading import spread_labels
 from sklearn_cce._targets import (
     as_array,
@@ -480,6 +481,7 @@ default='auto'
             raise ValueError("sample_weight must be positive for a labelled sample.")
         params = self._class_params(found, masses)
         views = self._make_views(targets, len(source.shape) - 1)
+        check_transforms(views, source)
         seed = draw_seed(self.random_state)
         one_pass, watch = classes is not None, None
         if self.early_stopping and not one_pass:
@@ -492,8 +494,8 @@ default='auto'
                 net = self._make_net(geometry.samples, len(found), **params)
             with watched(net, watch):
                 self._learn(net, geometry, goes_on, one_pass, seed)
-        self.n_iter_ = len(net.history) - (len(self.history_) if goes_on else 0)
-        self._keep(net, source)
+            self.n_iter_ = len(net.history) - (len(self.history_) if goes_on else 0)
+            self._keep(net, source)
         self.classes_ = found
 
     def _class_params(self, classes: np.ndarray, masses: np.ndarray) -> dict[str, Any]:
@@ -566,7 +568,8 @@ default='auto'
         seed: int,
     ) -> None:
         """Train a net; if labels are missing, first on labels of samples nearby."""
-        samples = geometry.with_views()
+        with drawing(only_torch=True):
+            samples = geometry.with_views()
         if one_pass:
             self._train(net, samples, 1, seed, anneal=False)
             return
