@@ -42,6 +42,10 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": functools.partial(torch.optim.SGD, momentum=0.9, fused=True),
 }
 
+LARGEST = torch.finfo(torch.float64).max
+LARGEST_WEIGHT = torch.finfo(torch.float32).max
+"""No number among the parameters may be larger, and no fairness weight."""
+
 AVAILABLE: dict[str, Callable[[], bool]] = {
     "cpu": lambda: True,
     "cuda": torch.cuda.is_available,
@@ -173,19 +177,19 @@ def flatten(features: torch.Tensor) -> torch.Tensor:
     return features.float().flatten(1)
 
 
-def plain(value: Any) -> Any:
+PLAIN: dict[Any, Callable[[Any], Any]] = {(Integral, np.bool_): int, Real: float}
+
+
+def plain(name: str, value: Any) -> Any:
     """Return a number as one of Python, which does not overflow; all else as it is."""
     for kind, make in PLAIN.items():
         if isinstance(value, kind):
-            return make(value)
+            number = make(value)
+            largest = LARGEST_WEIGHT if name == "fairness_weight" else LARGEST
+            if abs(number) > largest:
+                raise ValueError(f"{name} must be at most {largest:g}; got {value!r}.")
+            return number
     return value
-
-
-PLAIN: dict[Any, Callable[[Any], Any]] = {
-    (bool, np.bool_): bool,
-    Integral: int,
-    Real: float,
-}
 
 
 @contextlib.contextmanager
@@ -197,7 +201,8 @@ def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
     """
     state, given = vars(estimator).copy(), estimator.get_params(deep=False)
     try:
-        vars(estimator).update({name: plain(value) for name, value in given.items()})
+        numbers = {name: plain(name, value) for name, value in given.items()}
+        vars(estimator).update(numbers)
         with usual_settings():
             yield
         vars(estimator).update(given)
@@ -223,6 +228,7 @@ class BaseCollisionEstimator(BaseEstimator):
     _modules: dict[str, Callable[..., nn.Module]] = MODULES
 
     _parameter_constraints: dict = {
+        "fairness_weight": [Interval(Real, 0, None, closed="neither")],
         "module": [StrOptions(set(MODULES)), callable],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "tol": [Interval(Real, 0, None, closed="left")],

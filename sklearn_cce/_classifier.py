@@ -220,7 +220,6 @@ default='auto'
         "loss": [StrOptions(set(LOSSES))],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
-        "fairness_weight": [Interval(Real, 0, None, closed="neither")],
         "class_prior": ["array-like", None],
         "views": [str, Neighbors, callable, "sparse matrix", list, tuple, None],
         "pseudo_labels": [StrOptions(set(UPDATES))],

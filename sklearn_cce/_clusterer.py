@@ -184,7 +184,8 @@ class CollisionClusterer(
     net_ : CollisionNet
         The trained skorch net.
     module_ : torch.nn.Module
-        The trained network.
+        The trained network; its outputs are the logits of the clusters in the order
+        of `labels_`.
     history_ : skorch.history.History
         One row an epoch: ``train_loss``, ``balance`` (the entropy of the clusters'
         shares, in nats; at most ln K), ``changed`` (the share of samples whose cluster
@@ -224,7 +225,6 @@ class CollisionClusterer(
     _parameter_constraints: dict = {
         **BaseCollisionEstimator._parameter_constraints,
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
-        "fairness_weight": [Interval(Real, 0, None, closed="neither")],
         "cluster_prior": ["array-like", None],
         "init": [StrOptions({"spectral", "random"}), "array-like"],
         "n_init": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -313,7 +313,8 @@ class CollisionClusterer(
         ValueError
             If the input or a parameter is not as described; nothing is changed then.
         FloatingPointError
-            If the loss becomes non-finite; an earlier fit is then left as it was.
+            If the loss or the network becomes non-finite; an earlier fit is then left
+            as it was.
         """
         goes_on = self.warm_start and hasattr(self, "net_")
         with all_or_nothing(self):

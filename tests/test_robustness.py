@@ -81,6 +81,21 @@ def test_numbers_of_numpy_are_those_of_python(name, value, X, y, quick):
         estimator.partial_fit(X, *([] if maker is quick else [y]))
 
 
+HUGE = [(name, 10**400) for name in ("lr", "weight_decay", "tol", "patience")]
+
+
+@pytest.mark.parametrize(("name", "value"), [*HUGE, ("fairness_weight", 1e39)])
+def test_numbers_that_are_too_large_are_named(name, value, X, y, quick):
+    for estimator in (quick(**{name: value}), classify(**{name: value})):
+        fit = functools.partial(estimator.fit, X, y)
+        assert_untouched(estimator, fit, ValueError, f"^{name} must be at most")
+
+
+def test_a_truth_value_is_a_number(X, quick):
+    assert_array_equal(quick(True).fit(X).labels_, np.zeros(60))
+    assert quick(max_epochs=True, init="random").fit(X).n_iter_ == 1
+
+
 def test_numbers_of_numpy_after_an_error_are_still_there(X, quick):
     clusterer = quick(np.uint8(3), batch_size=np.uint8(200), views="nothing")
     assert_untouched(clusterer, lambda: clusterer.fit(X), ValueError, "views")
@@ -244,7 +259,7 @@ BAD_MODULES = {
 @pytest.mark.parametrize("module", BAD_MODULES.values(), ids=BAD_MODULES)
 def test_bad_networks_are_named(module, X, y, quick):
     for estimator in (quick(module=module), classify(module=module)):
-        fit = lambda estimator=estimator: estimator.fit(X, y)  # noqa: E731
+        fit = functools.partial(estimator.fit, X, y)
         assert_untouched(estimator, fit, (TypeError, ValueError), "^module must")
 
 
@@ -259,7 +274,7 @@ BAD_OPTIMIZERS = {
 @pytest.mark.parametrize("optimizer", BAD_OPTIMIZERS.values(), ids=BAD_OPTIMIZERS)
 def test_bad_optimizers_are_named(optimizer, X, quick):
     clusterer = quick(optimizer=optimizer)
-    fit = lambda: clusterer.fit(X)  # noqa: E731
+    fit = functools.partial(clusterer.fit, X)
     assert_untouched(clusterer, fit, (TypeError, ValueError), "^optimizer must")
 
 
@@ -323,7 +338,7 @@ def test_bad_views_are_named_before_the_training(init, view, X, y, quick):
 
     for estimator in (quick(init=init), classify()):
         estimator.set_params(views=["neighbors", view], callbacks=[Untrainable()])
-        fit = lambda estimator=estimator: estimator.fit(X, y)  # noqa: E731
+        fit = functools.partial(estimator.fit, X, y)
         assert_untouched(estimator, fit, (TypeError, ValueError), "^views must take")
 
 
@@ -424,11 +439,11 @@ def test_weights_that_are_spoilt_at_the_end(hook, value, X, y, quick):
         estimator.set_params(callbacks=[spoil], init="random") if maker is quick else (
             estimator.set_params(callbacks=[spoil])
         )
-        fit = lambda estimator=estimator: estimator.fit(X, y)  # noqa: E731
+        fit = functools.partial(estimator.fit, X, y)
         assert_untouched(estimator, fit, FloatingPointError, "smaller lr")
 
 
-@pytest.mark.parametrize("lr", [1e20, 1e30, 1e38, 1e300])
+@pytest.mark.parametrize("lr", [1e20, 1e30, 1e38])
 @pytest.mark.parametrize("max_epochs", [1, 2])
 def test_any_learning_rate_ends_in_finite_predictions_or_an_error(
     lr, max_epochs, X, y, quick
@@ -449,7 +464,7 @@ class Overflow(nn.Linear):
 
 def test_a_network_that_overflows(X, y, quick):
     for estimator in (quick(module=Overflow), classify(module=Overflow)):
-        fit = lambda estimator=estimator: estimator.fit(X, y)  # noqa: E731
+        fit = functools.partial(estimator.fit, X, y)
         assert_untouched(estimator, fit, FloatingPointError, "module.*overflow")
 
 
