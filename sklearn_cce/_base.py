@@ -20,16 +20,31 @@ from skorch.utils import noop
 from torch import nn
 
 from sklearn_cce._annealing import CosineAnnealing
-from sklearn_cce._batches import Samples, Source, TensorSource, spread_blocks
+from sklearn_cce._batches import (
+    N_TRIED,
+    Changes,
+    Samples,
+    Source,
+    TensorSource,
+    spread_blocks,
+)
+from sklearn_cce._errors import blaming, lacks_memory, memory_error
+from sklearn_cce._head import ends_in_linear, without_order
 from sklearn_cce._inputs import check_samples
 from sklearn_cce._net import CollisionNet, infer
+from sklearn_cce._process import drawing, usual_settings
 from sklearn_cce.modules import FLATTENING, MODULES, Scaling, without_head
+from sklearn_cce.views import Neighbors, View
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": functools.partial(torch.optim.Adam, fused=True),
     "adamw": functools.partial(torch.optim.AdamW, fused=True),
     "sgd": functools.partial(torch.optim.SGD, momentum=0.9, fused=True),
 }
+
+LARGEST = torch.finfo(torch.float64).max
+LARGEST_WEIGHT = torch.finfo(torch.float32).max
+"""No number among the parameters may be larger, and no fairness weight."""
 
 AVAILABLE: dict[str, Callable[[], bool]] = {
     "cpu": lambda: True,
@@ -63,34 +78,24 @@ def draw_seed(random_state: int | np.random.RandomState | None) -> int:
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
-@contextlib.contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch inside the block, and give back the states of before after it."""
-    cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        torch.default_generator.manual_seed(seed)
-        if cuda:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield
-
-
 def make_module(
     module: nn.Module | Callable[..., nn.Module],
     in_shape: int | Sequence[int],
     n_outputs: int,
     dtype: torch.dtype,
 ) -> nn.Module:
-    """Make a network; a given network is copied.
+    """Make a network; a given network is copied. Its numbers become float32.
 
     Where float32 does not hold the samples, it must begin with a layer that scales.
     """
     if isinstance(module, nn.Module):
-        made = copy.deepcopy(module)
+        with blaming("module must be one that can be copied"):
+            made = copy.deepcopy(module)
     else:
         made = call_factory(module, in_shape, n_outputs)
-    if next(made.parameters(), None) is None:
+    if not any(p.requires_grad for p in made.parameters()):
         raise ValueError(f"module must have parameters to train; {module!r} has none.")
+    made = made.float()
     scales = any(isinstance(layer, Scaling) for layer in made.modules())
     if dtype == torch.float32 or scales:
         return made
@@ -103,14 +108,28 @@ def call_factory(
     """Call what makes a network, and say what it must be if that fails."""
     accepted = (
         "module must be a torch.nn.Module or a callable that takes (in_shape, "
-        f"n_outputs), here ({in_shape}, {n_outputs}), and returns one"
+        f"n_outputs), here ({in_shape}, {n_outputs}), and returns one; {factory!r}"
     )
-    try:
+    with blaming(accepted):
         made = factory(in_shape, n_outputs)
-    except TypeError as error:
-        raise TypeError(f"{accepted}; {factory!r} raised: {error}") from error
     if not isinstance(made, nn.Module):
-        raise ValueError(f"{accepted}; {factory!r} returned {type(made).__name__}.")
+        raise ValueError(f"{accepted} returned {type(made).__name__}.")
+    return made
+
+
+def make_optimizer(
+    optimizer: str | Callable[..., torch.optim.Optimizer], *args: Any, **kwargs: Any
+) -> torch.optim.Optimizer:
+    """Make an optimizer, and say what it must be if that fails."""
+    accepted = (
+        f"optimizer must be one of {sorted(OPTIMIZERS)} or a callable that takes "
+        "parameters, lr and weight_decay, and returns a torch.optim.Optimizer; "
+        f"{optimizer!r}"
+    )
+    with blaming(accepted):
+        made = OPTIMIZERS.get(optimizer, optimizer)(*args, **kwargs)
+    if not isinstance(made, torch.optim.Optimizer):
+        raise ValueError(f"{accepted} returned {type(made).__name__}.")
     return made
 
 
@@ -127,20 +146,20 @@ def check_callbacks(callbacks: list | None) -> None:
 
 def check_outputs(module: nn.Module, X: torch.Tensor, n_outputs: int) -> None:
     """Raise a ValueError unless the module gives n_outputs numbers a sample."""
-    try:
-        with torch.no_grad():
-            outputs = module.eval()(X)
-    except Exception as error:
-        raise ValueError(
-            f"module must take a tensor of shape {('n_samples', *X.shape[1:])}; it "
-            f"raised: {error}"
-        ) from error
+    shape = ("n_samples", *X.shape[1:])
+    with blaming(f"module must take a tensor of shape {shape}"):
+        outputs = module.eval()(X)
     shape = getattr(outputs, "shape", None)
-    if shape != (len(X), n_outputs):
+    if not isinstance(outputs, torch.Tensor) or shape != (len(X), n_outputs):
         raise ValueError(
             f"module must return a tensor of shape (n_samples, {n_outputs}), one logit "
             f"per cluster or class; for {len(X)} samples it returned "
             f"{type(outputs).__name__ if shape is None else tuple(shape)}."
+        )
+    if not outputs.is_floating_point() or not outputs.requires_grad:
+        raise ValueError(
+            "module must return logits, floating-point numbers that its parameters "
+            f"can be trained by; it returned {outputs.dtype} without a gradient."
         )
 
 
@@ -166,16 +185,49 @@ def flatten(features: torch.Tensor) -> torch.Tensor:
     return features.float().flatten(1)
 
 
+PLAIN: dict[Any, Callable[[Any], Any]] = {(Integral, np.bool_): int, Real: float}
+
+
+def plain(name: str, value: Any) -> Any:
+    """Return a number as one of Python, which does not overflow; all else as it is."""
+    for kind, make in PLAIN.items():
+        if isinstance(value, kind):
+            number = make(value)
+            largest = LARGEST_WEIGHT if name == "fairness_weight" else LARGEST
+            if abs(number) > largest:
+                raise ValueError(f"{name} must be at most {largest:g}; got {value!r}.")
+            return number
+    return value
+
+
 @contextlib.contextmanager
 def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
-    """Give an estimator its attributes back if the block raises."""
-    state = vars(estimator).copy()
+    """Run a fit: give an estimator its attributes back if the block raises.
+
+    In the block its parameters are Python's numbers, and torch's settings the usual
+    ones.
+    """
+    state, given = vars(estimator).copy(), estimator.get_params(deep=False)
     try:
-        yield
-    except BaseException:
+        numbers = {name: plain(name, value) for name, value in given.items()}
+        vars(estimator).update(numbers)
+        with usual_settings():
+            yield
+        vars(estimator).update(given)
+    except BaseException as error:
         vars(estimator).clear()
         vars(estimator).update(state)
+        if lacks_memory(error):
+            raise memory_error(error) from error
         raise
+
+
+def check_transforms(views: Sequence[View], source: Source) -> None:
+    """Raise an error that names `views` unless those that make samples do so."""
+    transforms = [view for view in views if not isinstance(view, Neighbors)]
+    if transforms:
+        X = source[: min(len(source), N_TRIED)]
+        Changes(transforms, 0, X.device)(X)
 
 
 class BaseCollisionEstimator(BaseEstimator):
@@ -184,6 +236,7 @@ class BaseCollisionEstimator(BaseEstimator):
     _modules: dict[str, Callable[..., nn.Module]] = MODULES
 
     _parameter_constraints: dict = {
+        "fairness_weight": [Interval(Real, 0, None, closed="neither")],
         "module": [StrOptions(set(MODULES)), callable],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -250,20 +303,16 @@ class BaseCollisionEstimator(BaseEstimator):
         scheduled = any(isinstance(c, LRScheduler) for _, c in net.callbacks_)
         if anneal and not scheduled:
             net.initialize_optimizer()
-            n_steps = epochs * len(net.get_iterator(samples, training=True))
+            n_steps = epochs * net.n_batches(samples)
             extra.append(("annealing", CosineAnnealing(n_steps)))
         own = net.callbacks_
         net.callbacks_ = own + extra
         net.max_epochs, net.iterator_train__seed = epochs, seed + len(net.history)
         try:
             net.partial_fit(samples)
-        except torch.OutOfMemoryError as error:
-            raise torch.OutOfMemoryError(
-                f"{net.device} has too little memory. Use a smaller batch_size or "
-                "module, or pass X as a NumPy array instead of a tensor on the device."
-            ) from error
         finally:
             net.callbacks_ = own
+        net.drop_empty_epoch()
         if net.interrupted_ and self.on_interrupt == "raise":
             raise KeyboardInterrupt
         return stop.misses_ >= self.patience
@@ -277,12 +326,13 @@ class BaseCollisionEstimator(BaseEstimator):
         in_shape = shape[0] if len(shape) == 1 else shape
         named = isinstance(self.module, str)
         module = self._modules[self.module] if named else self.module
+        named = named and isinstance(self.optimizer, str)
         net = CollisionNet(
             functools.partial(
                 make_module, module, in_shape, n_outputs, samples.source.dtype
             ),
             batch_size=self.batch_size,
-            optimizer=OPTIMIZERS.get(self.optimizer, self.optimizer),
+            optimizer=functools.partial(make_optimizer, self.optimizer),
             optimizer__weight_decay=self.weight_decay,
             iterator_train__seed=0,
             callbacks=copy.deepcopy(self.callbacks),
@@ -290,10 +340,13 @@ class BaseCollisionEstimator(BaseEstimator):
             verbose=self.verbose,
             compile=self.compile,
             mixed_precision=self.mixed_precision,
+            may_draw=not named or bool(self.callbacks),
             **params,
-        ).initialize()
-        check_outputs(net.module_, samples.source[:2], n_outputs)
-        fit_scaling(net.module_, samples)
+        )
+        with drawing():
+            net.initialize()
+            check_outputs(net.module_, samples.source[:2], n_outputs)
+            fit_scaling(net.module_, samples)
         return net
 
     def _copy_net(self, **params: Any) -> CollisionNet:
@@ -304,16 +357,19 @@ class BaseCollisionEstimator(BaseEstimator):
 
     def _keep(self, net: CollisionNet, source: Source) -> None:
         """Take over a trained net."""
-        net.module_.eval()
+        some = source[: min(len(source), N_TRIED)]
+        net.check_trained(some)
         self.net_ = net
         self.module_ = net.module_
         self.history_ = net.history
         self._sample_shape = source.shape[1:]
-        self._n_features_out = self._represent(TensorSource(source[:1])).shape[1]
+        with net.drawing():
+            self._shows_body = ends_in_linear(without_order(net.module_), some)
+            self._n_features_out = self._represent(TensorSource(some[:1])).shape[1]
 
     def _represent(self, source: Source) -> np.ndarray:
         """Return what the last layer sees, or centred logits where that is X."""
-        body = without_head(self.module_)
-        if body is None:
+        if not self._shows_body:
             return infer(self.module_, source, centre)
+        body = without_head(without_order(self.module_))
         return infer(body, source, flatten)

@@ -7,6 +7,7 @@ samples alone, so every source gives the same training to the bit.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import mmap
 import os
@@ -20,11 +21,21 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sklearn_cce._errors import blaming
+from sklearn_cce._process import Stream, is_alone
+from sklearn_cce.views._transforms import drawing_from, is_own
+
 BLOCK, WINDOW = 512, 65_536
 """Large data are read in blocks of samples, mixed within windows of many blocks."""
 
 N_SCALING_SAMPLES = 16_384
 """The scale of the input is estimated on no more samples than this."""
+
+N_TRIED = 16
+"""Transforms are tried on so many samples before the training."""
+
+VIEW_SEED = 500_009
+"""Distance of the seed of the transforms from that of the order."""
 
 RELEASE_BYTES = 2**27
 """Pages of a file are given back after so many bytes were read in one stretch."""
@@ -119,44 +130,68 @@ class DatasetSource:
         Its items are samples, or tuples that begin with one.
     device : torch.device
         Where the batches go.
-    dtype : torch.dtype, default=torch.float32
-        What the batches are.
+    stream : Stream, optional
+        What the dataset draws from in place of the global random states.
     """
 
     resident = False
 
     def __init__(
-        self,
-        dataset: Dataset,
-        device: torch.device,
-        dtype: torch.dtype = torch.float32,
+        self, dataset: Dataset, device: torch.device, stream: Stream | None = None
     ) -> None:
         self.dataset = dataset
-        self.device, self.dtype = device, dtype
-        self.shape = (len(dataset), *(self.item(0).shape if len(dataset) else ()))
+        self.device, self.dtype = device, torch.float32
+        self.stream = stream
+        with blaming("X must be an array, or a dataset with __len__ and __getitem__"):
+            n = len(dataset)
+        with self.drawing():
+            self.shape = (n, *(self.item(0).shape if n else ()))
 
     def __len__(self) -> int:
         return self.shape[0]
 
+    def drawing(self) -> contextlib.AbstractContextManager:
+        """Let a block draw from the stream, if there is one."""
+        return contextlib.nullcontext() if self.stream is None else self.stream.drawn()
+
     def item(self, i: int) -> Tensor:
         """Return one sample."""
-        item = self.dataset[i]
-        return torch.as_tensor(item[0] if isinstance(item, (tuple, list)) else item)
+        accepted = (
+            "The items of X must be tensors or arrays of real numbers, or tuples that "
+            f"begin with one, see sample {i}"
+        )
+        with blaming(accepted):
+            item = self.dataset[i]
+            return as_sample(item[0] if isinstance(item, (tuple, list)) else item)
 
     def __getitem__(self, index: Index) -> Tensor:
         """Return the samples of an index on the host."""
         if isinstance(index, slice):
-            index = torch.arange(len(self))[index]
-        items = [self.item(i) for i in index.tolist()]
-        for i, item in zip(index.tolist(), items, strict=True):
+            index = range(len(self))[index]
+        places = index.tolist() if isinstance(index, Tensor) else list(index)
+        with self.drawing():
+            items = [self.item(i) for i in places]
+        for i, item in zip(places, items, strict=True):
             if item.shape != self.shape[1:]:
                 raise ValueError(
                     f"X must give samples of one shape; sample {i} has shape "
                     f"{tuple(item.shape)}, sample 0 has shape {self.shape[1:]}."
                 )
         rows = torch.stack(items).to(self.dtype)
-        check_finite(rows, index)
+        check_finite(rows, torch.tensor(places))
         return rows.to(self.device)
+
+
+def as_sample(item: Any) -> Tensor:
+    """Return an item of a dataset as a tensor, or raise a TypeError."""
+    if not isinstance(item, Tensor):
+        array = np.asarray(item)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"got {type(item).__name__}")
+        return torch.from_numpy(array.astype(array.dtype.newbyteorder("=")))
+    if item.is_complex() or item.is_meta or item.layout is not torch.strided:
+        raise TypeError(f"got a tensor of {item.dtype}, {item.layout}, {item.device}")
+    return item.detach()
 
 
 Source = TensorSource | ArraySource | DatasetSource
@@ -343,6 +378,62 @@ def ahead(make: Callable[[Any], Batch], items: Iterator[Any]) -> Iterator[Batch]
             yield pending.result()
 
 
+class Changes:
+    """Views of batches that transforms make, drawn from generators of one's own.
+
+    Parameters
+    ----------
+    transforms : sequence of callables
+        From a batch of samples to one of equal shape.
+    seed : int
+        Determines what they draw.
+    device : torch.device
+        Where the batches are.
+    """
+
+    def __init__(
+        self,
+        transforms: Sequence[Callable[[Tensor], Tensor]],
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.transforms = transforms
+        if transforms:
+            self.generator = torch.Generator(device).manual_seed(seed)
+        if not all(map(is_own, transforms)):
+            self.stream = Stream(seed, device)
+
+    def __call__(self, X: Tensor) -> list[Tensor]:
+        """Return the views of a batch, which is left as it is."""
+        return [self.view(transform, X) for transform in self.transforms]
+
+    def view(self, transform: Callable[[Tensor], Tensor], X: Tensor) -> Tensor:
+        """Return one view, or raise an error that names the parameter."""
+        shape = tuple(X.shape)
+        accepted = (
+            "views must take a batch of samples, and return a tensor of real numbers "
+            f"of the same shape, here {shape}; {transform!r} did not"
+        )
+        make = self.own if is_own(transform) else self.foreign
+        with blaming(accepted):
+            return make(transform, X)
+
+    def own(self, transform: Callable[[Tensor], Tensor], X: Tensor) -> Tensor:
+        """Return what a transform of this package makes of a batch."""
+        with drawing_from(self.generator):
+            return transform(X)
+
+    def foreign(self, transform: Callable[[Tensor], Tensor], X: Tensor) -> Tensor:
+        """Return what a transform of the user's makes of a copy of a batch."""
+        with self.stream.drawn():
+            view = transform(X.clone())
+        if not isinstance(view, Tensor) or view.is_complex():
+            raise TypeError(f"got {getattr(view, 'dtype', type(view).__name__)}")
+        if view.shape != X.shape:
+            raise ValueError(f"got shape {tuple(view.shape)}")
+        return view.detach().to(X)
+
+
 class Batches:
     """Batches of nearly equal size, in a new random order at every iteration.
 
@@ -375,6 +466,8 @@ class Batches:
         self.n_batches = -(-self.n_samples // batch_size)
         self.generator = torch.Generator().manual_seed(seed)
         self.walk_generator = torch.Generator().manual_seed(seed)
+        device = samples.source.device
+        self.changes = Changes(samples.transforms, seed + VIEW_SEED, device)
 
     def __len__(self) -> int:
         return self.n_batches
@@ -384,7 +477,7 @@ class Batches:
         if self.support is not None:
             order = self.support.to(order.device)[order]
         indices = order.tensor_split(self.n_batches)
-        if self.samples.source.resident:
+        if self.samples.source.resident or is_alone():
             batches = map(self.read, indices)
         else:
             batches = ahead(self.read, iter(indices))
@@ -400,7 +493,7 @@ class Batches:
     def finish(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, BatchInfo]:
         """Add the views that are made from the samples, the weights and the targets."""
         index, X = batch
-        made = [transform(X[: len(index)]) for transform in self.samples.transforms]
+        made = self.changes(X[: len(index)])
         X, index = torch.cat([X, *made]) if made else X, index.to(X.device)
         known = (self.samples.weight, self.samples.target)
         return X, (index, *(None if rows is None else rows[index] for rows in known))

@@ -21,14 +21,15 @@ from torch import nn
 from sklearn_cce._base import (
     BaseCollisionEstimator,
     all_or_nothing,
+    check_transforms,
     draw_seed,
-    seeded,
 )
 from sklearn_cce._batches import Samples, Source, make_samples
 from sklearn_cce._classifier_modules import CLASSIFIER_MODULES
 from sklearn_cce._geometry import Geometry, has_given_graph, rows_for_graph, take
 from sklearn_cce._inputs import check_samples, check_weight
 from sklearn_cce._net import CollisionNet, infer
+from sklearn_cce._process import drawing, seeded
 from sklearn_cce._spreading import spread_labels
 from sklearn_cce._targets import (
     as_array,
@@ -230,7 +231,6 @@ default='auto'
         "loss": [StrOptions(set(LOSSES))],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
-        "fairness_weight": [Interval(Real, 0, None, closed="neither")],
         "class_prior": ["array-like", None],
         "views": [
             str,
@@ -514,6 +514,7 @@ default='auto'
             check_label_weight(masses.any())
         params = self._class_params(found, masses)
         views = self._make_views(targets, self._n_axes(source))
+        check_transforms(views, source)
         seed = draw_seed(self.random_state)
         one_pass, watch = classes is not None, None
         if self.early_stopping and not one_pass:
@@ -528,8 +529,8 @@ default='auto'
                 net = self._make_net(geometry.samples, len(found), **params)
             with watched(net, watch):
                 self._learn(net, geometry, goes_on, one_pass, seed)
-        self.n_iter_ = len(net.history) - (len(self.history_) if goes_on else 0)
-        self._keep(net, source)
+            self.n_iter_ = len(net.history) - (len(self.history_) if goes_on else 0)
+            self._keep(net, source)
         self.classes_ = found
 
     def _class_params(self, classes: np.ndarray, masses: np.ndarray) -> dict[str, Any]:
@@ -602,7 +603,8 @@ default='auto'
         seed: int,
     ) -> None:
         """Train a net; if labels are missing, first on labels of samples nearby."""
-        samples = geometry.with_views()
+        with drawing(only_torch=True):
+            samples = geometry.with_views()
         if one_pass:
             self._train(net, samples, 1, seed, anneal=False)
             return

@@ -28,10 +28,11 @@ from torch import nn
 from sklearn_cce._base import (
     BaseCollisionEstimator,
     all_or_nothing,
+    check_transforms,
     draw_seed,
-    seeded,
 )
-from sklearn_cce._batches import Samples, Source, make_samples
+from sklearn_cce._batches import N_TRIED, Samples, Source, make_samples
+from sklearn_cce._causes import Outcome, likely_cause
 from sklearn_cce._geometry import (
     N_COMPONENTS,
     Geometry,
@@ -40,7 +41,8 @@ from sklearn_cce._geometry import (
     take,
 )
 from sklearn_cce._inputs import check_samples, check_weight
-from sklearn_cce._net import CollisionNet, infer
+from sklearn_cce._net import CollisionNet, infer, most_probable, probabilities
+from sklearn_cce._process import drawing, seeded
 from sklearn_cce.initial_labels import Start, estimated_prior
 from sklearn_cce.losses import (
     CollisionCrossEntropyLoss,
@@ -94,8 +96,7 @@ def kept_state(net: CollisionNet) -> Learnt:
 
 def default_epochs(samples: Samples, net: CollisionNet, has_start: bool) -> int:
     """Return the number of passes over the data that a fit takes by default."""
-    n_batches = len(net.get_iterator(samples, training=True))
-    epochs = max(LEAST_EPOCHS, -(-LEAST_STEPS // n_batches))
+    epochs = max(LEAST_EPOCHS, -(-LEAST_STEPS // net.n_batches(samples)))
     return epochs if has_start else FROM_SCRATCH * epochs
 
 
@@ -204,7 +205,8 @@ class CollisionClusterer(
     net_ : CollisionNet
         The trained skorch net.
     module_ : torch.nn.Module
-        The trained network.
+        The trained network; its outputs are the logits of the clusters in the order
+        of `labels_`.
     history_ : skorch.history.History
         One row an epoch: ``train_loss``, ``balance`` (the entropy of the clusters'
         shares, in nats; at most ln K), ``changed`` (the share of samples whose cluster
@@ -244,7 +246,6 @@ class CollisionClusterer(
     _parameter_constraints: dict = {
         **BaseCollisionEstimator._parameter_constraints,
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
-        "fairness_weight": [Interval(Real, 0, None, closed="neither")],
         "cluster_prior": ["array-like", None],
         "init": [StrOptions({"spectral", "random"}), "array-like"],
         "n_init": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -342,14 +343,12 @@ class CollisionClusterer(
         ValueError
             If the input or a parameter is not as described; nothing is changed then.
         FloatingPointError
-            If the loss becomes non-finite; an earlier fit is then left as it was.
+            If the loss or the network becomes non-finite; an earlier fit is then left
+            as it was.
         """
         goes_on = self.warm_start and hasattr(self, "net_")
         with all_or_nothing(self):
-            converged = self._fit(X, sample_weight, goes_on)
-            self.net_.optimizer_.state.clear()
-            self._order_clusters(sample_weight)
-        self._warn(converged)
+            self._fit(X, sample_weight, goes_on)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -402,7 +401,7 @@ class CollisionClusterer(
             Clusters from 0 to ``n_clusters - 1``.
         """
         source = self._check_X(X)
-        return infer(self.module_, source, self._clusters)
+        return infer(self.module_, source, most_probable)
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Return the probability of every cluster for every sample.
@@ -418,7 +417,7 @@ class CollisionClusterer(
             Non-negative; every row sums to 1.
         """
         source = self._check_X(X)
-        return infer(self.module_, source, self._probabilities)
+        return infer(self.module_, source, probabilities)
 
     def transform(self, X: ArrayLike) -> np.ndarray:
         """Return the representation that the network's last layer works on.
@@ -515,8 +514,8 @@ class CollisionClusterer(
         sample_weight: ArrayLike | None,
         goes_on: bool,
         one_pass: bool = False,
-    ) -> bool:
-        """Train a new net, or a copy of the last, and return whether it converged."""
+    ) -> None:
+        """Train a new net, or a copy of the last, and take it over."""
         prior = self._check_prior()
         device = self._device(goes_on)
         source = check_samples(self, X, device, reset=not goes_on, training=True)
@@ -529,6 +528,7 @@ class CollisionClusterer(
         weight = check_weight(sample_weight, source)
         given = self._check_init(len(source)) if not goes_on else None
         views = make_views(self.views, self._n_axes(source))
+        check_transforms(views, source)
         seed = draw_seed(self.random_state)
         with seeded(seed, device):
             geometry = self._geometry(source, weight, given, views, seed)
@@ -541,13 +541,17 @@ class CollisionClusterer(
                 epochs = self.max_epochs or usual
                 converged = self._self_label(net, geometry, epochs, one_pass, seed)
             else:
-                start = self._start(geometry, seed)
+                with drawing(only_torch=True):
+                    start = self._start(geometry, seed)
                 net, converged = self._best_net(geometry, start, prior, one_pass, seed)
-                self._cluster_order = None
-        self.n_iter_ = len(net.history) - (len(self.history_) if goes_on else 0)
-        self._keep(net, source)
-        self.labels_ = infer(net.module_, source, self._clusters)
-        return converged
+            self.n_iter_ = len(net.history) - (len(self.history_) if goes_on else 0)
+            self._keep(net, source)
+            with net.drawing():
+                self.labels_ = infer(net.module_, source, most_probable)
+            if not one_pass:
+                net.optimizer_.state.clear()
+                self._order_clusters(source, weight)
+                self._warn(converged, source, weight, net.n_batches(geometry.samples))
 
     def _geometry(
         self,
@@ -605,7 +609,7 @@ class CollisionClusterer(
             )
             if trained[-1][0].interrupted_:
                 return trained[0]
-        return min(trained, key=lambda result: result[0].history[-1, "train_loss"])
+        return min(trained, key=lambda result: result[0].last_loss())
 
     def _new_net(
         self,
@@ -658,7 +662,8 @@ class CollisionClusterer(
         seed: int,
     ) -> bool:
         """Train on pseudo-labels, and return whether that converged."""
-        samples = replace(geometry.with_views(), target=None)
+        with drawing(only_torch=True):
+            samples = replace(geometry.with_views(), target=None)
         if one_pass:
             return self._train(net, samples, 1, seed, anneal=False)
         return self._train(net, samples, epochs, seed) or self.max_epochs is None
@@ -674,41 +679,38 @@ class CollisionClusterer(
                 "warm_start=False."
             )
 
-    def _order_clusters(self, sample_weight: ArrayLike | None) -> None:
+    def _order_clusters(self, source: Source, weight: torch.Tensor | None) -> None:
         """Move the clusters that no weight falls on behind the others."""
-        weight = 1.0 if sample_weight is None else sample_weight
-        weight = np.broadcast_to(np.asarray(weight), self.labels_.shape)
-        sizes = np.bincount(self.labels_, weight, self.n_clusters)
+        weights = None if weight is None else weight.numpy()
+        sizes = np.bincount(self.labels_, weights, self.n_clusters)
         order = np.argsort(sizes == 0, kind="stable")
         if (order[1:] > order[:-1]).all():
             return
-        moved = torch.from_numpy(order)
-        last = self._cluster_order
-        self._cluster_order = moved if last is None else last[moved]
-        self.labels_ = np.argsort(order)[self.labels_]
+        self.net_.reorder(order, source[: min(len(source), N_TRIED)])
+        self.module_ = self.net_.module_
+        with self.net_.drawing():
+            self.labels_ = infer(self.module_, source, most_probable)
 
-    def _probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        if self._cluster_order is not None:
-            logits = logits[:, self._cluster_order]
-        return logits.float().softmax(1)
-
-    def _clusters(self, logits: torch.Tensor) -> torch.Tensor:
-        return self._probabilities(logits).argmax(1)
-
-    def _warn(self, converged: bool) -> None:
-        if not converged:
-            warnings.warn(
-                f"The training loss was still falling after {self.n_iter_} epochs. "
-                "Increase max_epochs, lr or tol.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        used, wanted = len(np.unique(self.labels_)), np.count_nonzero(self.net_.prior)
+    def _warn(
+        self,
+        converged: bool,
+        source: Source,
+        weight: torch.Tensor | None,
+        n_batches: int,
+    ) -> None:
+        """Say that clusters are missing, or else that the training ended early."""
+        prior, text = self.net_.prior, None
+        used, wanted = len(np.unique(self.labels_)), np.count_nonzero(prior)
         if used < wanted:
-            warnings.warn(
-                f"Only {used} of {wanted} clusters are used. Increase "
-                "fairness_weight or max_epochs, try another random_state, or decrease "
-                "n_clusters.",
-                ConvergenceWarning,
-                stacklevel=4,
+            n_steps = self.n_iter_ * n_batches
+            limit = None if converged else self.max_epochs
+            fit = Outcome(source, weight, prior, n_steps, limit)
+            text = f"Only {used} of {wanted} clusters are used. {likely_cause(fit)}"
+        elif not converged:
+            steps = f"{n_batches} gradient step" + "s" * (n_batches > 1)
+            text = (
+                f"The training loss was still falling after {self.n_iter_} epochs of "
+                f"{steps} each. Increase max_epochs, lr or tol."
             )
+        if text is not None:
+            warnings.warn(text, ConvergenceWarning, stacklevel=5)

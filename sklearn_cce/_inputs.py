@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -28,8 +31,17 @@ from sklearn_cce._batches import (
     check_length,
     memory_map,
 )
+from sklearn_cce._errors import lacks_memory
+from sklearn_cce._process import Stream, on_host
 from sklearn_cce._targets import NEGLIGIBLE, as_numbers, check_finite_numbers
 from sklearn_cce.modules import Scaling
+
+ACCEPTED = (
+    "X must hold finite real numbers, in an array of shape (n_samples, n_features) or "
+    "(n_samples, ...), or in a dataset"
+)
+
+FLOATS_OF_NUMPY = (torch.float16, torch.float32, torch.float64)
 
 MEMORY_SHARE = 0.5
 """Data that take more than this share of the free device memory stay on the host."""
@@ -48,6 +60,21 @@ SMALLEST, LARGEST = 1e-30, 1e30
 """Range within which samples, and what they are divided by, are safe in float32."""
 
 
+@contextlib.contextmanager
+def naming_X() -> Iterator[None]:
+    """Turn every error into a TypeError or ValueError that names X."""
+    try:
+        with on_host():
+            yield
+    except Exception as error:
+        expected = isinstance(error, (TypeError, ValueError))
+        if lacks_memory(error) or (expected and re.search(r"\bX\b", str(error))):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{ACCEPTED}; {error}") from error
+
+
+@naming_X()
 def check_samples(
     estimator: BaseEstimator,
     X: Any,
@@ -80,23 +107,32 @@ def check_samples(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If X is not numeric, finite, non-empty, of two axes or more, or has other
         features than those seen in fit.
     """
     dtype = None if reset else input_dtype(estimator.module_)
     if isinstance(X, Dataset):
-        source = check_source(estimator, DatasetSource(X, device), reset)
+        own = Stream(0, device) if training else None
+        source = check_source(estimator, DatasetSource(X, device, own), reset)
         source.dtype = dtype or suitable_dtype(source)
         return source
     if isinstance(X, Tensor) and X.device.type != "cpu":
-        source = check_source(estimator, TensorSource(X.detach()), reset)
+        source = check_source(estimator, TensorSource(with_data(X.detach())), reset)
         check_finite(source.X)
         return TensorSource(source.X.to(device, dtype or suitable_dtype(source)))
     if isinstance(X, Tensor):
         X = X.detach()
-        X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+        unknown = X.is_floating_point() and X.dtype not in FLOATS_OF_NUMPY
+        X = (X.float() if unknown else X).numpy()
     return check_array(estimator, X, device, dtype, reset, training)
+
+
+def with_data(X: Tensor) -> Tensor:
+    """Return a tensor of real numbers that autograd can use."""
+    if X.is_meta or X.is_complex():
+        raise TypeError(f"got a tensor of {X.dtype} on the device {X.device}.")
+    return X.clone() if X.is_inference() else X
 
 
 def check_array(
@@ -114,13 +150,8 @@ def check_array(
     wanted = None if mapped else np.float32 if narrow else np.float64
     if mapped:
         check_length(file)
-    try:
-        with config_context(assume_finite=mapped or not training), quiet_casts():
-            X = validate_data(estimator, X, dtype=wanted, allow_nd=True, reset=reset)
-    except ValueError as error:
-        if "could not convert" not in str(error):
-            raise
-        raise ValueError(f"X must hold finite numbers; {error}.") from error
+    with config_context(assume_finite=mapped or not training), quiet_casts():
+        X = validate_data(estimator, X, dtype=wanted, allow_nd=True, reset=reset)
     passes = not training and device.type != "cpu"
     stays = mapped or passes or 4 * X.size > room(device)
     source = ArraySource(X, device)
@@ -175,10 +206,10 @@ def fits_float32(X: np.ndarray) -> bool:
 
 def check_source(estimator: BaseEstimator, source: Source, reset: bool) -> Source:
     """Validate the shape of samples that are no array, and their number of features."""
-    if len(source.shape) < 2 or not len(source):
+    if len(source.shape) < 2 or 0 in source.shape:
         raise ValueError(
-            "X must have at least one sample, and samples with at least one axis; got "
-            f"shape {source.shape}."
+            "X must have at least one sample, and samples with at least one axis and "
+            f"value; got shape {source.shape}."
         )
     _check_feature_names(estimator, source, reset=reset)
     _check_n_features(estimator, source, reset=reset)

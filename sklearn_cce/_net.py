@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections.abc import Callable, Iterable
@@ -14,6 +15,8 @@ from skorch.callbacks import Callback, EpochTimer
 from torch import Tensor
 
 from sklearn_cce._batches import Batches, BatchInfo, Samples, Source, check_finite
+from sklearn_cce._head import reorder_outputs
+from sklearn_cce._process import drawing, on_host
 from sklearn_cce._progress import Progress
 from sklearn_cce.pseudo_labels import initial_prices, update_pseudo_labels
 
@@ -25,6 +28,9 @@ CHUNK_VALUES = {"cpu": 2**17, "cuda": 2**24}
 
 CHUNK_ROWS = 512
 """It works on no fewer samples than this, for the sake of the matrix products."""
+
+ENDS = ("on_train_begin", "on_train_end")
+"""What every callback must be told, also if another one asks to stop then."""
 
 
 class CollisionNet(NeuralNet):
@@ -48,6 +54,9 @@ class CollisionNet(NeuralNet):
         Method of ``update_pseudo_labels``.
     mixed_precision : bool
         Whether the network is trained in bfloat16 where that is safe.
+    may_draw : bool
+        Whether a step or a callback may draw from torch's global generators. It then
+        draws from a state of the fit's own, while other threads wait.
     **kwargs
         Parameters of :class:`skorch.NeuralNet`.
     """
@@ -63,12 +72,14 @@ class CollisionNet(NeuralNet):
         prior: np.ndarray,
         pseudo_labels: str,
         mixed_precision: bool = False,
+        may_draw: bool = True,
         **kwargs: Any,
     ) -> None:
         self.fairness_weight = fairness_weight
         self.prior = prior
         self.pseudo_labels = pseudo_labels
         self.mixed_precision = mixed_precision
+        self.may_draw = may_draw
         super().__init__(
             module,
             criterion,
@@ -110,6 +121,10 @@ class CollisionNet(NeuralNet):
     def get_dataset(self, X: Samples, y: None = None) -> Samples:
         """Return the samples, which need no wrapping."""
         return X
+
+    def n_batches(self, samples: Samples) -> int:
+        """Return the number of gradient steps in one pass over samples."""
+        return len(self.get_iterator(samples, training=True))
 
     def get_loss(
         self,
@@ -194,18 +209,28 @@ class CollisionNet(NeuralNet):
         if self.callbacks:
             super().on_batch_begin(net, **kwargs)
 
+    def drawing(self) -> contextlib.AbstractContextManager:
+        """Let a block draw from the fit's own random state, where it may draw."""
+        return drawing(only_torch=True) if self.may_draw else contextlib.nullcontext()
+
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call all callbacks, and note if one of them asks to stop."""
-        try:
-            super().notify(method_name, **cb_kwargs)
-        except KeyboardInterrupt:
-            self.stopped_ = True
-            raise
+        with self.drawing():
+            getattr(self, method_name)(self, **cb_kwargs)
+            for _, callback in self.callbacks_:
+                try:
+                    getattr(callback, method_name)(self, **cb_kwargs)
+                except KeyboardInterrupt:
+                    self.stopped_ = True
+                    if method_name not in ENDS:
+                        raise
 
     def fit_loop(self, *args: Any, **kwargs: Any) -> CollisionNet:
         """Run skorch's loop, and note if something else than a callback ends it."""
-        self.stopped_ = self.interrupted_ = False
         try:
+            if self.stopped_:
+                self.on_epoch_begin(self)
+                raise KeyboardInterrupt
             return super().fit_loop(*args, **kwargs)
         except KeyboardInterrupt:
             self.interrupted_ = not self.stopped_
@@ -213,6 +238,7 @@ class CollisionNet(NeuralNet):
 
     def on_train_begin(self, net: NeuralNet, X: Samples, **kwargs: Any) -> None:
         """Forget the clusters of earlier data, and compile if that is wanted."""
+        self.stopped_ = self.interrupted_ = False
         if self.compile:
             self.module_.compile()
         self.targets_known = X.target is not None and bool(X.target.isfinite().all())
@@ -244,19 +270,26 @@ class CollisionNet(NeuralNet):
         """Run one epoch without waiting for the device before its end."""
         if iterator is None:
             return
-        total = torch.zeros((), device=self.device)
-        for batch in iterator:
-            self.notify("on_batch_begin", batch=batch, training=training)
-            step = step_fn(batch, **fit_params)
-            total += step["loss"].detach()
-            self.notify("on_batch_end", batch=batch, training=training, **step)
-        self._record(float(total) / len(iterator))
+        total, n_steps = torch.zeros((), device=self.device, dtype=torch.float32), 0
+        try:
+            for batch in iterator:
+                with self.drawing():
+                    self.notify("on_batch_begin", batch=batch, training=training)
+                    step = step_fn(batch, **fit_params)
+                    total += step["loss"].detach()
+                    n_steps += 1
+                    self.notify("on_batch_end", batch=batch, training=training, **step)
+        except KeyboardInterrupt:
+            if n_steps:
+                self._record(float(total) / n_steps)
+            raise
+        self._record(float(total) / n_steps)
 
     def _record(self, loss: float) -> None:
         if not math.isfinite(loss):
             raise FloatingPointError(
-                f"The training loss became {loss} in epoch {len(self.history)}. Try a "
-                f"smaller lr (now {self.lr}), or check the module for overflow."
+                f"The training loss became {loss} in epoch {len(self.history)}. "
+                f"{self._remedy()}"
             )
         self.n_used_ = int((self.clusters_.unique() >= 0).sum())
         shares = self.marginals_ / self.marginals_.sum()
@@ -264,11 +297,75 @@ class CollisionNet(NeuralNet):
         self.history.record("balance", float(torch.special.entr(shares).sum()))
         self.history.record("changed", float(self.n_changed_) / len(self.clusters_))
 
+    def _remedy(self) -> str:
+        return (
+            f"Try a smaller lr (now {self.lr}), or check the module and the views for "
+            "overflow."
+        )
+
+    def check_trained(self, X: Tensor) -> None:
+        """Raise a FloatingPointError if the last step made the network useless.
+
+        Parameters
+        ----------
+        X : Tensor of shape (n, ...)
+            Some samples.
+        """
+        finite = all(bool(p.isfinite().all()) for p in self.module_.parameters())
+        with torch.no_grad(), self.drawing():
+            if not finite or len(overflowing(self.module_.eval()(X))):
+                raise FloatingPointError(
+                    "The network's weights or outputs became infinite or NaN in the "
+                    f"last step. {self._remedy()}"
+                )
+
+    def reorder(self, order: np.ndarray, X: Tensor) -> None:
+        """Number the outputs otherwise, and what is kept for each of them.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_outputs,), int64
+            Which output comes first, second, ...
+        X : Tensor of shape (n, ...)
+            Some samples.
+        """
+        moved = torch.from_numpy(order).to(self.device)
+        with self.drawing():
+            self.module_ = reorder_outputs(self.module_, moved, X)
+        self.prior = self.prior[order]
+        self.prior_, self.prices_ = self.prior_[moved], self.prices_[moved]
+
+    def drop_empty_epoch(self) -> None:
+        """Drop the last row of the history if no step of that epoch was made."""
+        if self.history and "train_loss" not in self.history[-1]:
+            self.history.pop()
+
+    def last_loss(self) -> float:
+        """Return the loss of the last epoch; infinity if there was none."""
+        return self.history[-1, "train_loss"] if self.history else math.inf
+
 
 def pad(X: Tensor) -> Tensor:
     """Repeat the last row until there are enough rows for the usual rounding."""
     missing = max(SMALLEST_BATCH - len(X), 0)
     return torch.cat([X, X[-1:].expand(missing, *X.shape[1:])]) if missing else X
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    """Return the probabilities of the outputs, float32."""
+    return logits.float().softmax(1)
+
+
+def most_probable(logits: Tensor) -> Tensor:
+    """Return the first output of those with the largest probability."""
+    return probabilities(logits).argmax(1)
+
+
+def overflowing(outputs: Tensor) -> Tensor:
+    """Return the indices of rows with NaN or infinity, or with -infinity alone."""
+    if outputs.sum().isfinite():
+        return outputs.new_empty(0, dtype=torch.int64)
+    return (~outputs.flatten(1).amax(1).isfinite()).nonzero()[:, 0]
 
 
 @torch.inference_mode()
@@ -296,8 +393,16 @@ def infer(
     Raises
     ------
     ValueError
-        If a sample is not finite.
+        If a sample, or the network's output for it, is not finite.
     """
+    with on_host():
+        return infer_chunks(module, source, finish)
+
+
+def infer_chunks(
+    module: torch.nn.Module, source: Source, finish: Callable[[Tensor], Tensor]
+) -> np.ndarray:
+    """Return the outputs, as `infer` does."""
     n, n_values = len(source), max(math.prod(source.shape[1:]), 64)
     device = next(itertools.chain(module.parameters(), module.buffers())).device.type
     chunk = max(CHUNK_VALUES.get(device, 2**20) // n_values, CHUNK_ROWS)
@@ -307,7 +412,14 @@ def infer(
         X = source[rows]
         if source.resident:
             check_finite(X, rows)
-        outputs = finish(module(pad(X))[: len(X)]).cpu()
+        outputs = module(pad(X))[: len(X)]
+        bad = overflowing(outputs)
+        if len(bad):
+            raise ValueError(
+                f"X has values too large for the network: its output for sample "
+                f"{start + int(bad[0])} is not finite."
+            )
+        outputs = finish(outputs).cpu()
         if result is None:
             result = outputs.new_empty((n, *outputs.shape[1:]))
         result[rows] = outputs

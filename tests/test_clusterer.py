@@ -94,6 +94,10 @@ def make_from_nothing():
     return Small(4, 3)
 
 
+def sorted_rows(values):
+    return values.detach()[values.detach().reshape(len(values), -1)[:, 0].argsort()]
+
+
 def random_states():
     return np.random.get_state()[1].tobytes(), torch.get_rng_state().numpy().tobytes()
 
@@ -276,7 +280,10 @@ def test_a_given_network_is_where_the_training_starts(X, quick):
     network = Small(4, 3)
     clusterer = quick(module=network, lr=1e-12, max_epochs=1).fit(X)
     pairs = zip(network.parameters(), clusterer.module_.parameters(), strict=True)
-    assert all(torch.allclose(a, b, atol=1e-6) for a, b in pairs)
+    # The rows of the last layer may be in another order.
+    assert all(
+        torch.allclose(sorted_rows(a), sorted_rows(b), atol=1e-6) for a, b in pairs
+    )
 
 
 def test_images_reach_a_convolutional_module_as_they_are(images, quick):
@@ -784,7 +791,9 @@ def test_warning_where_training_does_not_converge(X, quick):
 
 
 def test_warning_where_clusters_collapse(quick):
-    with pytest.warns(ConvergenceWarning, match="Only 1 of 3 clusters.*fairness"):
+    with pytest.warns(
+        ConvergenceWarning, match="Only 1 of 3 clusters.*only 1 different"
+    ):
         quick(3).fit(np.ones((20, 3)))
 
 

@@ -15,6 +15,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
+from sklearn_cce._process import undisturbed
+
 from ._candidates import Candidates, find_candidates
 from ._separation import likelihood, separated
 
@@ -52,6 +54,7 @@ class Start(NamedTuple):
     certain: bool
 
 
+@undisturbed()
 def initial_labels(
     Z: np.ndarray,
     graph: sp.csr_matrix,

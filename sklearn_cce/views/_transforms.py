@@ -2,13 +2,16 @@
 
 Every transform is a module without parameters, so that :class:`torch.nn.Sequential`
 composes them. It works on a whole batch, on the device of the batch, and draws for
-every sample anew from torch's default generator of that device, in training and
-evaluation mode alike.
+every sample anew, in training and evaluation mode alike: from torch's default generator
+of that device, and in a fit from one of the fit's own.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from numbers import Real
 from typing import Any
 
@@ -98,10 +101,32 @@ def check_interval(
     return float(pair[0]), float(pair[1])
 
 
+_generator: ContextVar[torch.Generator | None] = ContextVar("generator", default=None)
+
+
+@contextlib.contextmanager
+def drawing_from(generator: torch.Generator) -> Iterator[None]:
+    """Let the transforms here draw from a generator instead of torch's default one."""
+    token = _generator.set(generator)
+    try:
+        yield
+    finally:
+        _generator.reset(token)
+
+
+def numbers_like(
+    x: Tensor, shape: Sequence[int], distribution: Callable[..., Tensor]
+) -> Tensor:
+    """Return random numbers of the type and on the device of a batch."""
+    return distribution(
+        shape, dtype=x.dtype, device=x.device, generator=_generator.get()
+    )
+
+
 def draw(x: Tensor, interval: Interval) -> Tensor:
     """Return a uniform number for every sample of a batch, of shape (n,)."""
     low, high = interval
-    return low + (high - low) * torch.rand(len(x), dtype=x.dtype, device=x.device)
+    return low + (high - low) * numbers_like(x, x.shape[:1], torch.rand)
 
 
 def per_image(values: Tensor) -> Tensor:
@@ -214,7 +239,7 @@ class GaussianNoise(_Transform):
             The samples with noise.
         """
         deviation = self.scale * x.std(correction=0)
-        return x + deviation * torch.randn_like(x)
+        return x + deviation * numbers_like(x, x.shape, torch.randn)
 
 
 class RandomAffine(_ImageTransform):
@@ -503,3 +528,21 @@ def blur_rows(x: Tensor, kernel: Tensor) -> Tensor:
     mirrored = x[..., torch.minimum(place, 2 * width - 1 - place)]
     rows = mirrored.reshape(1, n, channels * height, -1)
     return conv2d(rows, kernel[:, None, None], groups=n).view(x.shape)
+
+
+OWN = {
+    ColorJitter,
+    GaussianBlur,
+    GaussianNoise,
+    RandomAffine,
+    RandomCrop,
+    RandomHorizontalFlip,
+}
+"""What is known to draw from the generator that it is given, and from no other."""
+
+
+def is_own(transform: Callable[[Tensor], Tensor]) -> bool:
+    """Return whether a transform is one of those here, or a sequence of them."""
+    if type(transform) is nn.Sequential:
+        return all(map(is_own, transform))
+    return type(transform) in OWN

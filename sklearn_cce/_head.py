@@ -1,0 +1,118 @@
+"""The last layer of a network: what it sees, and the order of its outputs."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_cce.modules import without_head
+
+
+class Order(nn.Module):
+    """Put the columns of the outputs into an order.
+
+    Parameters
+    ----------
+    order : Tensor of shape (n_outputs,), int64
+        Which column comes first, second, ...
+    """
+
+    def __init__(self, order: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("order", order)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reorder a batch."""
+        return x[:, self.order]
+
+
+def without_order(module: nn.Module) -> nn.Module:
+    """Return the network behind which `reorder_outputs` put an `Order`, or itself."""
+    return module[0] if has_order(module) else module
+
+
+def has_order(module: nn.Module) -> bool:
+    """Return whether `reorder_outputs` put an `Order` behind a network."""
+    return type(module) is nn.Sequential and isinstance(module[-1], Order)
+
+
+@torch.no_grad()
+def ends_in_linear(module: nn.Module, X: Tensor) -> bool:
+    """Return whether `without_head` gives what the last linear layer sees.
+
+    Parameters
+    ----------
+    module : Module
+        The network, in evaluation mode.
+    X : Tensor of shape (n, ...)
+        Some samples.
+    """
+    body, head, seen = without_head(module), last_linear(module), []
+    if body is None:
+        return False
+    hook = head.register_forward_pre_hook(lambda layer, args: seen.append(args[0]))
+    try:
+        module(X)
+        return len(seen) == 1 and torch.equal(body(X), seen[0])
+    except Exception:  # What follows the layer may take nothing but its outputs.
+        return False
+    finally:
+        hook.remove()
+
+
+@torch.no_grad()
+def reorder_outputs(module: nn.Module, order: Tensor, X: Tensor) -> nn.Module:
+    """Return a network with its outputs in another order and the same parameters.
+
+    The rows of its last linear layer are moved. Where that does not move the outputs, a
+    layer that does is put behind the network.
+
+    Parameters
+    ----------
+    module : Module
+        The network, in evaluation mode; it is changed.
+    order : Tensor of shape (n_outputs,), int64
+        Which output comes first, second, ...
+    X : Tensor of shape (n, ...)
+        Some samples, to see whether the outputs moved.
+
+    Returns
+    -------
+    Module
+        The same, or a sequence of it and an :class:`Order`.
+    """
+    if has_order(module):
+        module[-1].order = module[-1].order[order]
+        return module
+    expected = module(X)[:, order]
+    head = own_parameters(last_linear(module), module, len(order))
+    before = [parameter.clone() for parameter in head]
+    for parameter in head:
+        parameter.copy_(parameter[order])
+    rounding = 1e-5 * float(expected.abs().max())
+    if torch.allclose(module(X), expected, rtol=1e-4, atol=rounding):
+        return module
+    for parameter, value in zip(head, before, strict=True):
+        parameter.copy_(value)
+    return nn.Sequential(module, Order(order)).eval()
+
+
+def last_linear(module: nn.Module) -> nn.Module | None:
+    """Return the linear layer that is defined last, if there is one."""
+    layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
+    return layers[-1] if layers else None
+
+
+def own_parameters(
+    layer: nn.Module | None, module: nn.Module, n_outputs: int
+) -> list[nn.Parameter]:
+    """Return a layer's parameters if each has a row per output and no other use."""
+    if layer is None or "weight" not in layer._parameters:
+        return []
+    named = module.named_parameters(remove_duplicate=False)
+    uses = Counter(id(parameter) for _, parameter in named)
+    own = list(layer.parameters(recurse=False))
+    good = all(uses[id(p)] == 1 and p.shape[:1] == (n_outputs,) for p in own)
+    return own if good else []
