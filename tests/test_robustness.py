@@ -344,7 +344,7 @@ def test_bad_views_are_named_before_the_training(init, view, X, y, quick):
 
 def test_a_view_that_fails_in_the_training_is_named(X, quick):
     fails_later.calls = 0
-    clusterer = quick(views=fails_later)
+    clusterer = quick(views=fails_later, init="random")
     match = r"^views must take.*here \(60, 4\).*got shape \(1, 4\)"
     assert_untouched(clusterer, lambda: clusterer.fit(X), ValueError, match)
 

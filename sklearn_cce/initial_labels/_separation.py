@@ -14,7 +14,7 @@ from ._information import entropy
 N_LEADING = 20
 """Clusters are compared in so many principal components."""
 
-GROUPS_PER_CLUSTER, LEAST_GROUPS = 4, 20
+GROUPS_PER_CLUSTER, LEAST_GROUPS = 4, 100
 """Number of fine groups that are joined to clusters."""
 
 APART = 6.0
