@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_cce._batches import BLOCK, Source
+from sklearn_cce._batches import BLOCK, Source, spread_blocks
+from sklearn_cce._inputs import fits_float32
+from sklearn_cce.modules import reach
 
 ENOUGH_STEPS = 600
 """With fewer gradient steps than this the network may not have learnt much."""
@@ -76,10 +78,40 @@ def few_steps(fit: Outcome) -> str | None:
     return None
 
 
+def lost_precision(fit: Outcome) -> str | None:
+    """Say so if float32 hardly tells the samples apart."""
+    X = some_rows(fit.source)
+    if fit.source.dtype == torch.float64 or fits_float32(X.double().numpy()):
+        return None
+    return (
+        "In float32 the samples of X are hardly different. Subtract what they have in "
+        "common and scale them, as StandardScaler does."
+    )
+
+
+def rows_far_off(fit: Outcome) -> str | None:
+    """Say so if a few samples lie far from all others."""
+    X = some_rows(fit.source)
+    near, _ = reach(X.double(), torch.full((len(X),), 1 / len(X)))
+    if near.all():
+        return None
+    return (
+        f"{len(X) - int(near.sum())} of {len(X)} samples looked at lie far from all "
+        "others. Leave them out if they are errors, or increase n_clusters."
+    )
+
+
+def some_rows(source: Source) -> Tensor:
+    """Return the samples that the scale is estimated from, as rows on the host."""
+    return source[spread_blocks(len(source))].flatten(1).cpu()
+
+
 CAUSES: tuple[Callable[[Outcome], str | None], ...] = (
     few_different_samples,
+    lost_precision,
     shares_below_a_sample,
     few_steps,
+    rows_far_off,
 )
 """Each says what it found and what to do, or None; the surest comes first."""
 

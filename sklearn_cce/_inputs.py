@@ -186,22 +186,27 @@ def suitable_dtype(source: Source) -> torch.dtype:
     return torch.float32 if fits_float32(X.numpy()) else torch.float64
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def fits_float32(X: np.ndarray) -> bool:
     """Return whether rounding to float32 is small beside the spread of every feature.
 
     The spread is taken with and without the lowest and the highest tenth, since a few
     values far off hide how close the others are.
     """
-    largest = np.abs(X).max(0)
     tenth = len(X) // 10
     inner = np.partition(X, (tenth, len(X) - 1 - tenth), axis=0)
-    spreads = X.max(0) - X.min(0), inner[len(X) - 1 - tenth] - inner[tenth]
-    widest = spreads[0].max(initial=0)
-    lost = [largest * ROUNDING * N_STEPS > s for s in spreads]
-    resolved = [s > largest * SAME for s in spreads]
-    lossy = any((a & b).any() for a, b in zip(lost, resolved, strict=True))
+    inner = inner[[tenth, len(X) - 1 - tenth]]
+    ends = np.stack([X.min(0), X.max(0)])
+    lossy = any(is_lossy(low, high).any() for low, high in (ends, inner))
+    largest, widest = np.abs(ends).max(), (ends[1] - ends[0]).max()
     in_range = widest == 0 or widest >= SMALLEST
-    return in_range and largest.max() <= LARGEST and not lossy
+    return bool(in_range and largest <= LARGEST and not lossy)
+
+
+def is_lossy(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return for which features float32 has few steps between two values."""
+    largest, width = np.maximum(np.abs(low), np.abs(high)), high - low
+    return (width > largest * SAME) & (width < largest * ROUNDING * N_STEPS)
 
 
 def check_source(estimator: BaseEstimator, source: Source, reset: bool) -> Source:

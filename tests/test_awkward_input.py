@@ -9,6 +9,8 @@ from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
 from sklearn_cce import CollisionClassifier, CollisionClusterer
+from sklearn_cce._batches import TensorSource
+from sklearn_cce._causes import Outcome, likely_cause
 from sklearn_cce.views import Neighbors
 
 rng = np.random.default_rng(0)
@@ -328,3 +330,21 @@ def test_graphs_with_few_links(graph):
 def test_a_graph_that_is_none_is_refused(graph, match):
     with pytest.raises(ValueError, match=f"(?s)views.*{match}"):
         CollisionClusterer(3, views=graph).fit(THREE)
+
+
+# What is said where clusters are missing
+
+
+@pytest.mark.parametrize(
+    "X, match",
+    [
+        (BLOBS[:2], "only 2 different samples"),
+        (np.r_[BLOBS[:40], [[1e6] * 4]], "1 of 41 samples looked at lie far"),
+        ((BLOBS + 1e8).astype(np.float32), "In float32 the samples of X"),
+        (BLOBS, "Increase fairness_weight"),
+    ],
+)
+def test_the_cause_of_missing_clusters_is_that_of_the_data(X, match):
+    source = TensorSource(torch.from_numpy(X.astype(np.float32)))
+    fit = Outcome(source, None, np.full(3, 1 / 3), n_steps=1000, max_epochs=None)
+    assert match in likely_cause(fit)

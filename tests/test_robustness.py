@@ -564,7 +564,13 @@ CAUSES = {
     ),
     "other": (
         lambda X: np.random.default_rng(0).normal(size=(60, 4)),
-        {"max_epochs": 700, "n_clusters": 20, "lr": 0.5, "fairness_weight": 1e-6},
+        {
+            "max_epochs": 700,
+            "n_clusters": 20,
+            "lr": 0.5,
+            "fairness_weight": 1e-6,
+            "init": "random",
+        },
         "Increase fairness_weight or max_epochs, try another random_state",
     ),
 }
