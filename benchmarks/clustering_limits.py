@@ -22,11 +22,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from benchmarks.data import add_data_dir, available, load
-from sklearn_cce._batches import Samples, TensorSource
 from sklearn_cce._clusterer import MOST_SPECTRAL
-from sklearn_cce._geometry import Geometry
-from sklearn_cce.initial_labels._candidates import find_candidates
-from sklearn_cce.initial_labels._information import information, pair_shares
+from sklearn_cce._graph.candidates import find_candidates
+from sklearn_cce._graph.geometry import Geometry
+from sklearn_cce._graph.information import information, pair_shares
+from sklearn_cce._training.batches import Samples
+from sklearn_cce._training.sources import TensorSource
 from sklearn_cce.metrics import clustering_accuracy
 
 DATA = ["digits", "mnist_test", "stackoverflow", "cifar10"]

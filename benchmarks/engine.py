@@ -33,8 +33,9 @@ from sklearn.mixture import GaussianMixture
 from skorch import NeuralNet
 
 from sklearn_cce import CollisionClusterer
-from sklearn_cce._batches import Samples, TensorSource
-from sklearn_cce._net import CollisionNet
+from sklearn_cce._training.batches import Samples
+from sklearn_cce._training.net import CollisionNet
+from sklearn_cce._training.sources import TensorSource
 from sklearn_cce.losses import CollisionCrossEntropyLoss, collision_cross_entropy
 from sklearn_cce.metrics import clustering_accuracy
 from sklearn_cce.modules import MLP, VGG4, Linear

@@ -19,20 +19,15 @@ from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.utils import noop
 from torch import nn
 
-from sklearn_cce._annealing import CosineAnnealing
-from sklearn_cce._batches import (
-    N_TRIED,
-    Changes,
-    Samples,
-    Source,
-    TensorSource,
-    spread_blocks,
-)
-from sklearn_cce._errors import blaming, lacks_memory, memory_error
-from sklearn_cce._head import ends_in_linear, without_order
-from sklearn_cce._inputs import check_samples
-from sklearn_cce._net import CollisionNet, infer
-from sklearn_cce._process import drawing, usual_settings
+from sklearn_cce._training.batches import N_TRIED, Changes, Samples
+from sklearn_cce._training.callbacks import CosineAnnealing
+from sklearn_cce._training.errors import blaming, lacks_memory, memory_error
+from sklearn_cce._training.heads import ends_in_linear, without_order
+from sklearn_cce._training.inference import infer
+from sklearn_cce._training.inputs import check_samples
+from sklearn_cce._training.net import CollisionNet
+from sklearn_cce._training.process import drawing, usual_settings
+from sklearn_cce._training.sources import Source, TensorSource, spread_blocks
 from sklearn_cce.modules import FLATTENING, MODULES, Scaling, without_head
 from sklearn_cce.views import Neighbors, View
 

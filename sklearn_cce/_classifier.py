@@ -24,25 +24,27 @@ from sklearn_cce._base import (
     check_transforms,
     draw_seed,
 )
-from sklearn_cce._batches import Samples, Source, make_samples
 from sklearn_cce._classifier_modules import CLASSIFIER_MODULES
-from sklearn_cce._geometry import Geometry, has_given_graph, rows_for_graph, take
-from sklearn_cce._inputs import check_samples, check_weight
-from sklearn_cce._net import CollisionNet, infer
-from sklearn_cce._process import drawing, seeded
-from sklearn_cce._spreading import spread_labels
-from sklearn_cce._targets import (
+from sklearn_cce._graph.geometry import Geometry, has_given_graph, rows_for_graph
+from sklearn_cce._graph.spreading import spread_labels
+from sklearn_cce._training.batches import Samples, make_samples
+from sklearn_cce._training.callbacks import Validation
+from sklearn_cce._training.inference import infer
+from sklearn_cce._training.inputs import check_samples, check_weight
+from sklearn_cce._training.net import CollisionNet
+from sklearn_cce._training.process import drawing, seeded
+from sklearn_cce._training.shares import check_prior
+from sklearn_cce._training.sources import Source, take
+from sklearn_cce._training.targets import (
     as_array,
     check_classes,
-    check_prior,
     class_masses,
     class_weights,
     make_targets,
     read_labels,
     smooth,
 )
-from sklearn_cce._validation import (
-    Validation,
+from sklearn_cce._training.validation import (
     held_out,
     hits,
     most_probable,

@@ -31,19 +31,20 @@ from sklearn_cce._base import (
     check_transforms,
     draw_seed,
 )
-from sklearn_cce._batches import N_TRIED, Samples, Source, make_samples
-from sklearn_cce._causes import Outcome, likely_cause
-from sklearn_cce._geometry import (
+from sklearn_cce._graph.geometry import (
     N_COMPONENTS,
     Geometry,
     has_given_graph,
     rows_for_graph,
-    take,
 )
-from sklearn_cce._inputs import check_samples, check_weight
-from sklearn_cce._net import CollisionNet, infer, most_probable, probabilities
-from sklearn_cce._process import drawing, seeded
-from sklearn_cce.initial_labels import Start, estimated_prior
+from sklearn_cce._graph.start import Start, estimated_prior
+from sklearn_cce._training.batches import N_TRIED, Samples, make_samples
+from sklearn_cce._training.causes import Outcome, likely_cause
+from sklearn_cce._training.inference import infer, most_probable, probabilities
+from sklearn_cce._training.inputs import check_samples, check_weight
+from sklearn_cce._training.net import CollisionNet
+from sklearn_cce._training.process import drawing, seeded
+from sklearn_cce._training.sources import Source, take
 from sklearn_cce.losses import (
     CollisionCrossEntropyLoss,
     ReverseCrossEntropyLoss,

@@ -9,8 +9,8 @@ from sklearn.metrics import adjusted_rand_score
 from torch import nn
 
 from sklearn_cce import CollisionClassifier, CollisionClusterer
-from sklearn_cce._batches import TensorSource
-from sklearn_cce._causes import Outcome, likely_cause
+from sklearn_cce._training.causes import Outcome, likely_cause
+from sklearn_cce._training.sources import TensorSource
 from sklearn_cce.views import Neighbors
 
 rng = np.random.default_rng(0)

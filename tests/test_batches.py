@@ -7,14 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import TensorDataset
 
-from sklearn_cce._batches import (
+from sklearn_cce._training.batches import Batches, Samples, make_samples
+from sklearn_cce._training.sources import (
     ArraySource,
-    Batches,
     DatasetSource,
-    Samples,
     TensorSource,
     check_finite,
-    make_samples,
 )
 
 

@@ -24,12 +24,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from sklearn_cce import CollisionClassifier, _classifier, _geometry
-from sklearn_cce._batches import TensorSource
+from sklearn_cce import CollisionClassifier, _classifier
 from sklearn_cce._classifier import with_labelled
 from sklearn_cce._classifier_modules import FeatureScaling
-from sklearn_cce._spreading import spread_labels
-from sklearn_cce._validation import held_out, most_probable, probabilities
+from sklearn_cce._graph import geometry as _geometry
+from sklearn_cce._graph.spreading import spread_labels
+from sklearn_cce._training.sources import TensorSource
+from sklearn_cce._training.validation import held_out, most_probable, probabilities
 from sklearn_cce.losses import LOSSES
 from sklearn_cce.modules import MLP
 from sklearn_cce.views import Neighbors

@@ -14,7 +14,9 @@ from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from torch.utils.data import Dataset, TensorDataset
 
 from sklearn_cce import CollisionClusterer
-from sklearn_cce._batches import BLOCK, WINDOW, memory_map, shuffled
+from sklearn_cce._training.batches import WINDOW, shuffled
+from sklearn_cce._training.pages import memory_map
+from sklearn_cce._training.sources import BLOCK
 
 
 def make(**params):

@@ -12,7 +12,7 @@ import torch
 from sklearn.datasets import make_blobs
 
 from sklearn_cce import CollisionClusterer
-from sklearn_cce._batches import ArraySource
+from sklearn_cce._training.sources import ArraySource
 from sklearn_cce.losses import LOSSES
 
 pytestmark = [
@@ -69,9 +69,9 @@ def test_a_tensor_on_the_gpu_is_used_where_it_is(data):
 def test_data_that_do_not_fit_are_streamed_with_the_same_result(data, monkeypatch):
     expected = make().fit(data)
     made = []
-    monkeypatch.setattr("sklearn_cce._inputs.room", lambda device: 0.0)
+    monkeypatch.setattr("sklearn_cce._training.inputs.room", lambda device: 0.0)
     monkeypatch.setattr(
-        "sklearn_cce._inputs.ArraySource",
+        "sklearn_cce._training.inputs.ArraySource",
         lambda *args: made.append(ArraySource(*args)) or made[-1],
     )
     streamed = make().fit(data)

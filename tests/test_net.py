@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_cce._batches import Samples, TensorSource
-from sklearn_cce._net import CollisionNet
+from sklearn_cce._training.batches import Samples
+from sklearn_cce._training.net import CollisionNet
+from sklearn_cce._training.sources import TensorSource
 from sklearn_cce.losses import (
     CollisionCrossEntropyLoss,
     ReverseCrossEntropyLoss,

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, weight_norm
 
 from sklearn_cce import CollisionClusterer
-from sklearn_cce._head import Order, reorder_outputs
+from sklearn_cce._training.heads import Order, reorder_outputs
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning",

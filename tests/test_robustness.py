@@ -14,8 +14,8 @@ from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
 from sklearn_cce import CollisionClassifier, CollisionClusterer
-from sklearn_cce._batches import TensorSource
-from sklearn_cce._causes import OTHERWISE, Outcome, likely_cause
+from sklearn_cce._training.causes import OTHERWISE, Outcome, likely_cause
+from sklearn_cce._training.sources import TensorSource
 from sklearn_cce.views import GaussianNoise, RandomAffine
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.exceptions import DataConversionWarning
 
-from sklearn_cce._targets import (
+from sklearn_cce._training.shares import check_prior
+from sklearn_cce._training.targets import (
     as_numbers,
     check_classes,
-    check_prior,
     class_masses,
     class_weights,
     make_targets,

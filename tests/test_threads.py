@@ -19,7 +19,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from sklearn_cce import CollisionClassifier, CollisionClusterer
-from sklearn_cce._process import (
+from sklearn_cce._training.process import (
     InnerWarning,
     Stream,
     alone,

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.metrics import mutual_info_score
 
-from sklearn_cce.initial_labels._information import (
+from sklearn_cce._graph.information import (
     ascend,
     entropy,
     excess_leak,

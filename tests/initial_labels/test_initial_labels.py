@@ -6,21 +6,21 @@ import scipy.sparse as sp
 import torch
 from sklearn.datasets import make_blobs, make_moons
 
-from sklearn_cce.initial_labels import (
+from sklearn_cce._graph.candidates import (
+    MAX_DISCOUNT,
+    eigenvectors,
+    spread,
+    suitable_discount,
+)
+from sklearn_cce._graph.neighbors import neighbor_graph
+from sklearn_cce._graph.start import (
     DISAGREEMENT,
     TEMPERATURE,
     consensus,
     estimated_prior,
     initial_labels,
 )
-from sklearn_cce.initial_labels._candidates import (
-    MAX_DISCOUNT,
-    eigenvectors,
-    spread,
-    suitable_discount,
-)
 from sklearn_cce.metrics import clustering_accuracy
-from sklearn_cce.views._neighbors import neighbor_graph
 
 
 def start(X, n_clusters, weight=None, n_spectral=4, seed=0):

@@ -6,13 +6,13 @@ import scipy.sparse as sp
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from sklearn_cce.views import Neighbors, make_views
-from sklearn_cce.views._neighbors import (
+from sklearn_cce._graph.neighbors import (
     RandomWalk,
     effective_dimension,
     nearest,
     neighbor_graph,
 )
+from sklearn_cce.views import Neighbors, make_views
 
 
 def cycle(n):
@@ -36,14 +36,14 @@ def test_nearest_agrees_with_scikit_learn(n, d, k):
 def test_blocks_do_not_change_the_neighbors(monkeypatch):
     Z = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
     expected = nearest(Z, 5)
-    monkeypatch.setattr("sklearn_cce.views._neighbors.BLOCK_VALUES", 7 * 200)
+    monkeypatch.setattr("sklearn_cce._graph.neighbors.BLOCK_VALUES", 7 * 200)
     assert torch.equal(nearest(Z, 5), expected)
 
 
 @pytest.mark.slow
 def test_descent_finds_most_neighbors_and_repeats_itself(monkeypatch):
     pytest.importorskip("pynndescent")
-    monkeypatch.setattr("sklearn_cce.views._neighbors.EXACT_UP_TO", 100)
+    monkeypatch.setattr("sklearn_cce._graph.neighbors.EXACT_UP_TO", 100)
     Z = torch.randn(3000, 8, generator=torch.Generator().manual_seed(0))
     Z[1::3] = Z[::3]  # a sample is not its own neighbour, even where it has a twin
     graph = neighbor_graph(Z, 5)

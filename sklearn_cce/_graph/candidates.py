@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.cluster import KMeans, kmeans_plusplus
 
-from ._information import (
+from sklearn_cce._graph.information import (
     ascend,
     excess_leak,
     information,

@@ -1,17 +1,9 @@
-"""Early stopping: the accuracy on samples that are kept out of the training."""
+"""Samples that are kept out of the training, and how many are predicted rightly."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
-from skorch import NeuralNet
-from skorch.callbacks import EarlyStopping
-from skorch.utils import noop
-
-from sklearn_cce._batches import Source
-from sklearn_cce._net import infer
 
 
 def probabilities(logits: torch.Tensor) -> torch.Tensor:
@@ -86,47 +78,3 @@ def held_out(
     n_held_out = int(np.clip(round(fraction * len(labelled)), 1, len(labelled) - 1))
     places = (np.arange(n_held_out) + rng.random()) * len(labelled) / n_held_out
     return np.sort(by_class[places.astype(int)])
-
-
-class Validation(EarlyStopping):
-    """Note the accuracy on held-out samples, stop in time, and return to the best.
-
-    Parameters
-    ----------
-    source : Source
-        The samples.
-    targets : ndarray of shape (n_samples, n_classes)
-        Their targets.
-    weight : ndarray of shape (n_samples,) or None
-        Their weights.
-    patience : int
-        Training ends after so many epochs without a new best.
-    """
-
-    def __init__(
-        self,
-        source: Source,
-        targets: np.ndarray,
-        weight: np.ndarray | None,
-        patience: int,
-    ) -> None:
-        super().__init__(
-            monitor="valid_accuracy",
-            lower_is_better=False,
-            threshold=0.0,
-            threshold_mode="abs",
-            patience=patience,
-            sink=noop,
-            load_best=True,
-        )
-        self.source = source
-        self.targets = targets
-        self.weight = weight
-
-    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Record the accuracy, and raise KeyboardInterrupt to end the training."""
-        classes = infer(net.module_.eval(), self.source, most_probable)
-        right = hits(classes, self.targets)
-        accuracy = float(np.average(right, weights=self.weight))
-        net.history.record("valid_accuracy", accuracy)
-        super().on_epoch_end(net, **kwargs)

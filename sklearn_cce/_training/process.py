@@ -22,6 +22,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 _lock = threading.RLock()
+
 _held: ContextVar[bool] = ContextVar("held", default=False)
 
 

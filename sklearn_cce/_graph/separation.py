@@ -9,7 +9,7 @@ from sklearn.cluster import kmeans_plusplus
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.neighbors import NearestNeighbors
 
-from ._information import entropy
+from sklearn_cce._graph.information import entropy
 
 N_LEADING = 20
 """Clusters are compared in so many principal components."""

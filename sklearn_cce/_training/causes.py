@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_cce._batches import BLOCK, Source, spread_blocks
-from sklearn_cce._inputs import fits_float32
+from sklearn_cce._training.inputs import fits_float32
+from sklearn_cce._training.sources import BLOCK, Source, spread_blocks
 from sklearn_cce.modules import reach
 
 ENOUGH_STEPS = 600

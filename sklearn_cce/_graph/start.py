@@ -15,10 +15,9 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
-from sklearn_cce._process import undisturbed
-
-from ._candidates import Candidates, find_candidates
-from ._separation import likelihood, separated
+from sklearn_cce._graph.candidates import Candidates, find_candidates
+from sklearn_cce._graph.separation import likelihood, separated
+from sklearn_cce._training.process import undisturbed
 
 __all__ = ["initial_labels"]
 

@@ -12,16 +12,13 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from sklearn_cce._batches import Samples, Source, TensorSource, spread_blocks
-from sklearn_cce._net import infer
-from sklearn_cce.initial_labels import Start, initial_labels
+from sklearn_cce._graph.neighbors import RandomWalk, effective_dimension, neighbor_graph
+from sklearn_cce._graph.start import Start, initial_labels
+from sklearn_cce._training.batches import Samples
+from sklearn_cce._training.inference import infer
+from sklearn_cce._training.sources import spread_blocks
 from sklearn_cce.modules import input_scaling
 from sklearn_cce.views import Neighbors, View
-from sklearn_cce.views._neighbors import (
-    RandomWalk,
-    effective_dimension,
-    neighbor_graph,
-)
 
 N_COMPONENTS = 100
 """Neighbours are looked for in so many principal components."""
@@ -245,8 +242,3 @@ def rows_for_graph(n_samples: int, weight: Tensor | None, seed: int) -> Tensor |
         rng = np.random.default_rng(seed)
         rows = np.sort(rng.choice(rows, SUBSET, replace=False, shuffle=False))
     return None if len(rows) == n_samples else torch.from_numpy(rows)
-
-
-def take(source: Source, rows: Tensor) -> TensorSource:
-    """Return some of the samples, on the device."""
-    return TensorSource(source[rows.to(source.X.device) if source.resident else rows])

@@ -21,19 +21,18 @@ from sklearn.utils.validation import (
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from sklearn_cce._batches import (
+from sklearn_cce._training.errors import lacks_memory
+from sklearn_cce._training.pages import check_length, memory_map
+from sklearn_cce._training.process import Stream, on_host
+from sklearn_cce._training.sources import (
     ArraySource,
     DatasetSource,
     Source,
     TensorSource,
     as_tensor,
     check_finite,
-    check_length,
-    memory_map,
 )
-from sklearn_cce._errors import lacks_memory
-from sklearn_cce._process import Stream, on_host
-from sklearn_cce._targets import NEGLIGIBLE, as_numbers, check_finite_numbers
+from sklearn_cce._training.targets import NEGLIGIBLE, as_numbers, check_finite_numbers
 from sklearn_cce.modules import Scaling
 
 ACCEPTED = (

@@ -1,0 +1,1 @@
+"""How data become a trained network."""

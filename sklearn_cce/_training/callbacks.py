@@ -1,0 +1,112 @@
+"""What goes with a training: progress, the learning rate, held-out samples."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping
+from skorch.utils import noop
+from tqdm.auto import tqdm
+
+from sklearn_cce._training.inference import infer
+from sklearn_cce._training.sources import Source
+from sklearn_cce._training.validation import hits, most_probable
+
+
+class Progress(Callback):
+    """One progress bar over the epochs, with the figures of the last one."""
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Open the bar."""
+        self.bar_ = tqdm(total=net.max_epochs, unit="epoch")
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Move the bar on."""
+        row = net.history[-1]
+        self.bar_.set_postfix(
+            loss=f"{row['train_loss']:.4f}",
+            balance=f"{row['balance']:.4f}",
+            changed=f"{row['changed']:.2%}",
+            refresh=False,
+        )
+        self.bar_.update()
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Close the bar."""
+        self.bar_.close()
+        del self.bar_
+
+
+class CosineAnnealing(Callback):
+    """Let the learning rates fall to 0 along half a period of a cosine.
+
+    The schedulers of torch, as skorch calls them, count the steps from the first
+    training of a net on, not from the one that begins.
+
+    Parameters
+    ----------
+    n_steps : int
+        Number of gradient steps of the training.
+    """
+
+    def __init__(self, n_steps: int) -> None:
+        self.n_steps = n_steps
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Note the learning rates to begin with."""
+        self.step_ = 0
+        self.rates_ = [group["lr"] for group in net.optimizer_.param_groups]
+
+    def on_batch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Set the learning rates of the next step."""
+        left = (1 + math.cos(math.pi * self.step_ / self.n_steps)) / 2
+        self.step_ += 1
+        for group, rate in zip(net.optimizer_.param_groups, self.rates_, strict=True):
+            group["lr"] = left * rate
+
+
+class Validation(EarlyStopping):
+    """Note the accuracy on held-out samples, stop in time, and return to the best.
+
+    Parameters
+    ----------
+    source : Source
+        The samples.
+    targets : ndarray of shape (n_samples, n_classes)
+        Their targets.
+    weight : ndarray of shape (n_samples,) or None
+        Their weights.
+    patience : int
+        Training ends after so many epochs without a new best.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        targets: np.ndarray,
+        weight: np.ndarray | None,
+        patience: int,
+    ) -> None:
+        super().__init__(
+            monitor="valid_accuracy",
+            lower_is_better=False,
+            threshold=0.0,
+            threshold_mode="abs",
+            patience=patience,
+            sink=noop,
+            load_best=True,
+        )
+        self.source = source
+        self.targets = targets
+        self.weight = weight
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Record the accuracy, and raise KeyboardInterrupt to end the training."""
+        classes = infer(net.module_.eval(), self.source, most_probable)
+        right = hits(classes, self.targets)
+        accuracy = float(np.average(right, weights=self.weight))
+        net.history.record("valid_accuracy", accuracy)
+        super().on_epoch_end(net, **kwargs)

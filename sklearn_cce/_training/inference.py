@@ -1,0 +1,104 @@
+"""What a network says of samples, the same for a sample in any company."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sklearn_cce._training.process import on_host
+from sklearn_cce._training.sources import Source, check_finite
+
+SMALLEST_BATCH = 16
+"""Matrix products of fewer rows take another path and round differently."""
+
+CHUNK_VALUES = {"cpu": 2**17, "cuda": 2**24}
+"""Inference works on about so many values of samples at a time: a cache's worth."""
+
+CHUNK_ROWS = 512
+"""It works on no fewer samples than this, for the sake of the matrix products."""
+
+
+def pad(X: Tensor) -> Tensor:
+    """Repeat the last row until there are enough rows for the usual rounding."""
+    missing = max(SMALLEST_BATCH - len(X), 0)
+    return torch.cat([X, X[-1:].expand(missing, *X.shape[1:])]) if missing else X
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    """Return the probabilities of the outputs, float32."""
+    return logits.float().softmax(1)
+
+
+def most_probable(logits: Tensor) -> Tensor:
+    """Return the first output of those with the largest probability."""
+    return probabilities(logits).argmax(1)
+
+
+def overflowing(outputs: Tensor) -> Tensor:
+    """Return the indices of rows with NaN or infinity, or with -infinity alone."""
+    if outputs.sum().isfinite():
+        return outputs.new_empty(0, dtype=torch.int64)
+    return (~outputs.flatten(1).amax(1).isfinite()).nonzero()[:, 0]
+
+
+@torch.inference_mode()
+def infer(
+    module: torch.nn.Module,
+    source: Source,
+    finish: Callable[[Tensor], Tensor] = Tensor.float,
+) -> np.ndarray:
+    """Return the module's outputs in evaluation mode, in chunks of bounded memory.
+
+    Parameters
+    ----------
+    module : Module
+        In evaluation mode; not changed, so several threads may call at once.
+    source : Source
+        Samples.
+    finish : callable
+        Applied to the outputs of each chunk.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, ...)
+        The outputs, the same for a sample whatever the samples beside it.
+
+    Raises
+    ------
+    ValueError
+        If a sample, or the network's output for it, is not finite.
+    """
+    with on_host():
+        return infer_chunks(module, source, finish)
+
+
+def infer_chunks(
+    module: torch.nn.Module, source: Source, finish: Callable[[Tensor], Tensor]
+) -> np.ndarray:
+    """Return the outputs, as `infer` does."""
+    n, n_values = len(source), max(math.prod(source.shape[1:]), 64)
+    device = next(itertools.chain(module.parameters(), module.buffers())).device.type
+    chunk = max(CHUNK_VALUES.get(device, 2**20) // n_values, CHUNK_ROWS)
+    result = None
+    for start in range(0, n, chunk):
+        rows = slice(start, start + chunk)
+        X = source[rows]
+        if source.resident:
+            check_finite(X, rows)
+        outputs = module(pad(X))[: len(X)]
+        bad = overflowing(outputs)
+        if len(bad):
+            raise ValueError(
+                f"X has values too large for the network: its output for sample "
+                f"{start + int(bad[0])} is not finite."
+            )
+        outputs = finish(outputs).cpu()
+        if result is None:
+            result = outputs.new_empty((n, *outputs.shape[1:]))
+        result[rows] = outputs
+    return result.numpy()

@@ -1,0 +1,229 @@
+"""Where samples lie: on the device, in an array or a file, in a torch dataset.
+
+A source hands out any of its samples as one tensor on the device.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from sklearn_cce._training.errors import blaming
+from sklearn_cce._training.pages import RELEASE_BYTES, check_length, memory_map, release
+from sklearn_cce._training.process import Stream
+
+BLOCK, WINDOW = 512, 65_536
+"""Large data are read in blocks of samples, mixed within windows of many blocks."""
+
+N_SCALING_SAMPLES = 16_384
+"""The scale of the input is estimated on no more samples than this."""
+
+Index = slice | Tensor
+
+
+class TensorSource:
+    """Samples that lie on the device already.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n_samples, ...)
+        The samples, float32 or float64.
+    """
+
+    resident = True
+
+    def __init__(self, X: Tensor) -> None:
+        self.X = X
+        self.shape = tuple(X.shape)
+        self.device, self.dtype = X.device, X.dtype
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def __getitem__(self, index: Index) -> Tensor:
+        """Return the samples of an index."""
+        return self.X[index]
+
+
+class ArraySource:
+    """Samples in an array that stays where it is: in host memory or in a file.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ...)
+        The samples, of any real type.
+    device : torch.device
+        Where the batches go.
+    dtype : torch.dtype, default=torch.float32
+        What the batches are.
+    """
+
+    resident = False
+
+    def __init__(
+        self,
+        X: np.ndarray,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.X = X
+        self.file = memory_map(X)
+        self.device, self.dtype = device, dtype
+        self.shape = X.shape
+        self.n_read = 0
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def __getitem__(self, index: Index) -> Tensor:
+        """Return the samples of an index on the host.
+
+        Reading one sample of a file may map megabytes around it, which count as
+        resident memory, so scattered samples are followed by a release at once.
+        """
+        if self.file is not None:
+            check_length(self.file)
+        rows = self.X[index if isinstance(index, slice) else index.numpy()]
+        rows = torch.from_numpy(cast(rows, self.dtype))
+        check_finite(rows, index)
+        self.n_read += rows.nbytes
+        scattered = isinstance(index, Tensor)
+        if self.file is not None and (scattered or self.n_read > RELEASE_BYTES):
+            release(self.file)
+            self.n_read = 0
+        if self.device.type == "cuda":
+            rows = rows.pin_memory()
+        return rows.to(self.device, non_blocking=True)
+
+
+class DatasetSource:
+    """Samples of a map-style torch dataset.
+
+    Parameters
+    ----------
+    dataset : torch.utils.data.Dataset
+        Its items are samples, or tuples that begin with one.
+    device : torch.device
+        Where the batches go.
+    stream : Stream, optional
+        What the dataset draws from in place of the global random states.
+    """
+
+    resident = False
+
+    def __init__(
+        self, dataset: Dataset, device: torch.device, stream: Stream | None = None
+    ) -> None:
+        self.dataset = dataset
+        self.device, self.dtype = device, torch.float32
+        self.stream = stream
+        with blaming("X must be an array, or a dataset with __len__ and __getitem__"):
+            n = len(dataset)
+        with self.drawing():
+            self.shape = (n, *(self.item(0).shape if n else ()))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def drawing(self) -> contextlib.AbstractContextManager:
+        """Let a block draw from the stream, if there is one."""
+        return contextlib.nullcontext() if self.stream is None else self.stream.drawn()
+
+    def item(self, i: int) -> Tensor:
+        """Return one sample."""
+        accepted = (
+            "The items of X must be tensors or arrays of real numbers, or tuples that "
+            f"begin with one, see sample {i}"
+        )
+        with blaming(accepted):
+            item = self.dataset[i]
+            return as_sample(item[0] if isinstance(item, (tuple, list)) else item)
+
+    def __getitem__(self, index: Index) -> Tensor:
+        """Return the samples of an index on the host."""
+        if isinstance(index, slice):
+            index = range(len(self))[index]
+        places = index.tolist() if isinstance(index, Tensor) else list(index)
+        with self.drawing():
+            items = [self.item(i) for i in places]
+        for i, item in zip(places, items, strict=True):
+            if item.shape != self.shape[1:]:
+                raise ValueError(
+                    f"X must give samples of one shape; sample {i} has shape "
+                    f"{tuple(item.shape)}, sample 0 has shape {self.shape[1:]}."
+                )
+        rows = torch.stack(items).to(self.dtype)
+        check_finite(rows, torch.tensor(places))
+        return rows.to(self.device)
+
+
+def as_sample(item: Any) -> Tensor:
+    """Return an item of a dataset as a tensor, or raise a TypeError."""
+    if not isinstance(item, Tensor):
+        array = np.asarray(item)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"got {type(item).__name__}")
+        return torch.from_numpy(array.astype(array.dtype.newbyteorder("=")))
+    if item.is_complex() or item.is_meta or item.layout is not torch.strided:
+        raise TypeError(f"got a tensor of {item.dtype}, {item.layout}, {item.device}")
+    return item.detach()
+
+
+Source = TensorSource | ArraySource | DatasetSource
+
+
+def cast(X: np.ndarray, dtype: torch.dtype) -> np.ndarray:
+    """Return a copy as float32 or float64; what is too large becomes infinite."""
+    with np.errstate(over="ignore"):
+        return np.array(X, np.float64 if dtype == torch.float64 else np.float32)
+
+
+def as_tensor(
+    X: np.ndarray, device: torch.device | str, dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Put an array on a device, without a copy where there need be none."""
+    if not X.flags.writeable or not X.dtype.isnative:
+        X = cast(X, dtype)
+    return torch.from_numpy(np.ascontiguousarray(X)).to(device, dtype)
+
+
+def check_finite(X: Tensor, index: Index | None = None) -> None:
+    """Raise a ValueError that names the first sample with NaN or infinity, if any.
+
+    Parameters
+    ----------
+    X : Tensor of shape (n, ...)
+        Samples.
+    index : slice or Tensor of shape (n,), optional
+        Their index in the data, a slice without a step; from 0 on by default.
+    """
+    if X.sum().isfinite():
+        return
+    bad = (~X.flatten(1).isfinite().all(1)).nonzero()[:, 0].tolist()
+    if not bad:
+        return
+    if isinstance(index, Tensor):
+        first = int(index[bad[0]])
+    else:
+        first = bad[0] + (0 if index is None else index.start or 0)
+    raise ValueError(
+        f"Input X contains NaN or infinity, or a value too large for float32: see "
+        f"sample {first}."
+    )
+
+
+def spread_blocks(n: int) -> Tensor:
+    """Return the indices of at most N_SCALING_SAMPLES samples, in blocks far apart."""
+    starts = torch.arange(0, n, max(BLOCK, -(-n * BLOCK // N_SCALING_SAMPLES)))
+    index = (starts[:, None] + torch.arange(BLOCK)).flatten()
+    return index[index < n]
+
+
+def take(source: Source, rows: Tensor) -> TensorSource:
+    """Return some of the samples, on the device."""
+    return TensorSource(source[rows.to(source.X.device) if source.resident else rows])
