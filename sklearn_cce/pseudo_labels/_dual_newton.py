@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ._compact import PairLabels
-from ._problem import Problem, dual_balance, relative_gap
+from ._problem import Problem, certificate, dual_figures, relative_gap
 from ._rows import solve_rows
 
 
@@ -48,9 +48,10 @@ def dual_pass(problem: Problem, prices: Tensor) -> DualState:
         loss += share @ torch.log(row.t)
         height += share @ row.height
     objective = loss + problem.balance(mean)
-    bound = dual_balance(problem, prices) + 1 + loss - height
-    figures = torch.stack([objective, bound]).tolist()
-    return DualState(prices, labels, mean, *figures)
+    figures = torch.stack([objective, *dual_figures(problem, prices, loss, height)])
+    objective, *terms = figures.tolist()
+    bound = certificate(problem, *terms).bound
+    return DualState(prices, labels, mean, objective, bound)
 
 
 def _empty_pairs(problem: Problem) -> PairLabels:
