@@ -32,21 +32,30 @@ def check_number(
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be {accepted}, got {value!r}")
-    if not test(value):  # also catches NaN
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise ValueError(f"{name} must be {accepted} of float64") from error
+    if not test(number):  # also catches NaN
         raise ValueError(f"{name} must be {accepted}, got {value!r}")
-    return float(value)
+    return number
+
+
+def confined(fairness_weight: float) -> float:
+    """The nearest fairness weight that makes a difference in double precision."""
+    lowest, highest = FAIRNESS_RANGE
+    return min(max(fairness_weight, lowest), highest)
 
 
 def checked_fairness(fairness_weight: Any) -> float:
-    """The fairness weight, brought into the range that double precision can use."""
+    """The fairness weight, in the range that double precision can use."""
     weight = check_number(
         "fairness_weight",
         fairness_weight,
         "a positive finite number",
         lambda value: 0 < value < _INFINITY,
     )
-    lowest, highest = FAIRNESS_RANGE
-    return min(max(weight, lowest), highest)
+    return confined(weight)
 
 
 def checked_tolerance(tol: Any) -> float:
@@ -67,6 +76,8 @@ def real_array(name: str, values: Any) -> np.ndarray:
     """Real numbers as an array; those of a table or series by position."""
     try:
         array = np.asarray(values)
+        if np.ma.is_masked(values):
+            raise ValueError("masked entries have no value")
         if array.dtype.kind == "O" and array.ndim:
             array = np.array([_real(v) for v in array.flat]).reshape(array.shape)
     except _UNREADABLE as error:

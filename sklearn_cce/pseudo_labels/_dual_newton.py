@@ -54,6 +54,26 @@ def dual_pass(problem: Problem, prices: Tensor) -> DualState:
     return DualState(prices, labels, mean, objective, bound)
 
 
+def rounded_objective(problem: Problem, state: DualState) -> float:
+    """The objective of the labels as they are handed out, rounded to their dtype.
+
+    Rows of one class do not change.
+    """
+    labels, share = state.labels, problem.weights / problem.n_samples
+    rows = (labels.share_high.frac() > 0).nonzero()[:, 0]
+    columns = torch.stack([labels.low[rows], labels.high[rows]], 1)
+    slopes = problem.probabilities[rows[:, None], columns].double()
+    high = labels.share_high[rows]
+    exact = torch.stack([1 - high, high], 1)
+    rounded = torch.stack(labels.shares(rows), 1).double()
+    rounded /= rounded.sum(1, keepdim=True)
+    ratio = torch.linalg.vecdot(rounded, slopes) / torch.linalg.vecdot(exact, slopes)
+    change = share[rows, None] * (rounded - exact)
+    mean = state.mean.index_add(0, columns.flatten(), change.flatten())
+    balance = problem.balance(mean) - problem.balance(state.mean)
+    return state.objective + float(balance - share[rows] @ ratio.log())
+
+
 def _empty_pairs(problem: Problem) -> PairLabels:
     """Room for two classes a row and the share of the second."""
     share = torch.empty_like(problem.weights)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ._checks import NEGLIGIBLE
 from ._compact import Labels, MergedLabels, served_in_order, without_dust
-from ._dual_newton import DualState, by_gap, climb, dual_pass
+from ._dual_newton import DualState, by_gap, climb, dual_pass, rounded_objective
 from ._groups import merge_rows
 from ._interior import follow_path
 from ._lists import Restricted, listed, reach_of_shares, unrestricted
@@ -97,7 +97,10 @@ class Attempts:
     def _settle(self, state: DualState) -> bool:
         if not state.gap <= self.tol:
             return False
-        found = state.labels, state.objective, state.bound, self.n_iter, state.prices
+        objective = state.objective
+        if self.dtype != torch.float64:
+            objective = rounded_objective(self.problem, state)
+        found = state.labels, objective, state.bound, self.n_iter, state.prices
         return self._keep(Solution(*found))
 
     def guess(self) -> bool:

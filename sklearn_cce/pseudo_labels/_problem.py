@@ -156,7 +156,8 @@ def dual_figures(
     """
     weight, terms = problem.fairness_weight, torch.xlogy(problem.prior, prices)
     balance = weight * (1 - math.log(weight) + terms.sum())
-    return balance + 1 + log_t - height, height + log_t.abs(), terms.abs().sum()
+    # log_t is at least -0.01: slopes are at most those of a row that sums to 1.01.
+    return balance + 1 + log_t - height, height + log_t, terms.abs().sum()
 
 
 def certificate(

@@ -54,12 +54,14 @@ def solve_pseudo_labels(
         Predictions s: non-negative, rows sum to 1. float16 and bfloat16 are computed
         in float32.
     fairness_weight : float, default=100.0
-        Weight of the balance term, positive.
+        Weight of the balance term, positive. Taken for 1e-20 below it and for 1e15
+        above it, as double precision tells no difference there.
     prior : array-like of shape (n_classes,), default=None
         Target distribution u of the classes, non-negative, with sum 1. Uniform if
-        None.
+        None. Entries below 1e-18 are taken for 0.
     sample_weight : array-like of shape (n_samples,), default=None
-        Non-negative weights, not all zero; scaled to mean 1.
+        Non-negative weights, not all zero; scaled to mean 1. Those below 1e-30 of
+        the largest are taken for 0.
     method : {"exact", "em", "pgd"}, default="exact"
         ``"exact"`` climbs the dual or follows the central path, mostly in 10 to 60
         steps, with rows merged that are nearly one-hot and short lists of classes;
@@ -71,7 +73,8 @@ def solve_pseudo_labels(
     max_iter : int, default=None
         Largest number of iterations; None takes the method's own.
     tol : float, default=1e-4
-        Stop when ``objective - lower_bound <= tol * max(1, abs(objective))``.
+        Stop when ``objective - lower_bound <= tol * max(1, abs(objective))``, where
+        the bound allows for rounding.
     init : array-like of shape (n_classes,) or (n_samples, n_classes), default=None
         Where to start: the prices of an earlier result, or labels. ``"exact"``
         returns at once where these prices are good enough, and else starts anew.
@@ -92,7 +95,8 @@ def solve_pseudo_labels(
     Warns
     -----
     sklearn.exceptions.ConvergenceWarning
-        If the gap is larger than ``tol`` asks for after ``max_iter`` iterations.
+        If the gap is larger than ``tol`` asks for after ``max_iter`` iterations, or
+        where rounding allows no smaller one.
 
     References
     ----------
@@ -164,7 +168,8 @@ def _sparse(labels: Labels, problem: Problem, restore: Restore) -> Any:
 
 
 def _gap(solution: Solution) -> float:
-    return relative_gap(solution.objective, solution.lower_bound)
+    gap = relative_gap(solution.objective, solution.lower_bound)
+    return gap if gap == gap else float("inf")
 
 
 def _warn(solution: Solution, tol: float, advice: str) -> None:
@@ -226,7 +231,7 @@ def _from_torch(probabilities: Tensor) -> tuple[Tensor, Restore, Restore]:
             f"probabilities must be floating point, got {probabilities.dtype}"
         )
     kind = probabilities.dtype
-    wide = torch.promote_types(kind, torch.float32)
+    wide = kind if kind.itemsize > 4 else torch.float32
     tensor = probabilities.detach().to(wide)
     return tensor, _to_torch(kind), _to_torch(wide)
 
