@@ -41,10 +41,16 @@ class PairLabels:
 
     def __getitem__(self, rows: slice | Tensor) -> Tensor:
         """Labels of some rows, of shape (n_rows, n_classes)."""
-        share = self.share_high[rows, None].to(self.dtype)
-        labels = share.new_zeros(len(share), self.n_classes)
-        labels.scatter_(1, self.low[rows, None], 1 - share)
-        return labels.scatter_(1, self.high[rows, None], share)
+        low, high = self.shares(rows)
+        labels = low.new_zeros(len(low), self.n_classes)
+        labels.scatter_(1, self.low[rows, None], low[:, None])
+        return labels.scatter_(1, self.high[rows, None], high[:, None])
+
+    def shares(self, rows: slice | Tensor) -> tuple[Tensor, Tensor]:
+        """Labels of ``low`` and ``high``, each of shape (n_rows,)."""
+        high = self.share_high[rows]
+        low = 1 - high  # before rounding, which might leave nothing of a small share
+        return low.to(self.dtype), high.to(self.dtype)
 
 
 @dataclass(frozen=True)

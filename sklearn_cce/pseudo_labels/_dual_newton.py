@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ._compact import PairLabels
-from ._problem import Problem, dual_balance, relative_gap
+from ._problem import Problem, certificate, dual_figures, relative_gap
 from ._rows import solve_rows
 
 
@@ -48,9 +48,30 @@ def dual_pass(problem: Problem, prices: Tensor) -> DualState:
         loss += share @ torch.log(row.t)
         height += share @ row.height
     objective = loss + problem.balance(mean)
-    bound = dual_balance(problem, prices) + 1 + loss - height
-    figures = torch.stack([objective, bound]).tolist()
-    return DualState(prices, labels, mean, *figures)
+    figures = torch.stack([objective, *dual_figures(problem, prices, loss, height)])
+    objective, *terms = figures.tolist()
+    bound = certificate(problem, *terms).bound
+    return DualState(prices, labels, mean, objective, bound)
+
+
+def rounded_objective(problem: Problem, state: DualState) -> float:
+    """The objective of the labels as they are handed out, rounded to their dtype.
+
+    Rows of one class do not change.
+    """
+    labels, share = state.labels, problem.weights / problem.n_samples
+    rows = (labels.share_high.frac() > 0).nonzero()[:, 0]
+    columns = torch.stack([labels.low[rows], labels.high[rows]], 1)
+    slopes = problem.probabilities[rows[:, None], columns].double()
+    high = labels.share_high[rows]
+    exact = torch.stack([1 - high, high], 1)
+    rounded = torch.stack(labels.shares(rows), 1).double()
+    rounded /= rounded.sum(1, keepdim=True)
+    ratio = torch.linalg.vecdot(rounded, slopes) / torch.linalg.vecdot(exact, slopes)
+    change = share[rows, None] * (rounded - exact)
+    mean = state.mean.index_add(0, columns.flatten(), change.flatten())
+    balance = problem.balance(mean) - problem.balance(state.mean)
+    return state.objective + float(balance - share[rows] @ ratio.log())
 
 
 def _empty_pairs(problem: Problem) -> PairLabels:

@@ -103,17 +103,21 @@ def em_steps(problem: Problem, labels: Tensor) -> Iterator[Labelling]:
         yield state
 
 
-def first_labels(problem: Problem, init: Tensor | None) -> Tensor:
-    """A start inside the simplex: given labels, or the predictions with some of u."""
+def first_labels(problem: Problem, init: Tensor | None, least: float = 0.0) -> Tensor:
+    """A start inside the simplex: given labels, or the predictions with some of u.
+
+    Labels that come from ``init`` are at least ``least``, and always positive.
+    """
     probabilities = problem.probabilities
     prior = problem.prior.to(probabilities.dtype)
+    floor = max(least, smallest_positive(probabilities.dtype))
     if init is not None and init.ndim == 2:
-        floor = smallest_positive(probabilities.dtype)
         labels = init.to(probabilities.dtype).clamp_min(floor)
         return labels / labels.sum(1, keepdim=True)
     labels = torch.lerp(probabilities, prior.expand_as(probabilities), _SHARE_OF_PRIOR)
     if init is not None:
         labels *= (init / init.mean()).to(labels.dtype)
+        labels.clamp_min_(floor)
     return labels / labels.sum(1, keepdim=True)
 
 

@@ -7,11 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ._checks import NEGLIGIBLE
 from ._compact import Labels, MergedLabels, served_in_order, without_dust
-from ._dual_newton import DualState, by_gap, climb, dual_pass
+from ._dual_newton import DualState, by_gap, climb, dual_pass, rounded_objective
 from ._groups import merge_rows
 from ._interior import follow_path
 from ._lists import Restricted, listed, reach_of_shares, unrestricted
+from ._mstep import smallest_positive
 from ._problem import Problem, relative_gap
 from ._result import Solution
 from ._two_classes import two_class_prices
@@ -95,7 +97,10 @@ class Attempts:
     def _settle(self, state: DualState) -> bool:
         if not state.gap <= self.tol:
             return False
-        found = state.labels, state.objective, state.bound, self.n_iter, state.prices
+        objective = state.objective
+        if self.dtype != torch.float64:
+            objective = rounded_objective(self.problem, state)
+        found = state.labels, objective, state.bound, self.n_iter, state.prices
         return self._keep(Solution(*found))
 
     def guess(self) -> bool:
@@ -220,8 +225,10 @@ def _level_prices(problem: Problem) -> Tensor:
 
 
 def _prices_of(problem: Problem, init: Tensor) -> Tensor:
-    prices = init if init.ndim == 1 else problem.prices(problem.mean_labels(init))
-    return torch.where(problem.prior > 0, prices.clamp_min(1e-30), 0.0)
+    if init.ndim == 2:
+        labels = init.clamp_min(smallest_positive(init.dtype))
+        init = problem.prices(problem.mean_labels(labels))
+    return torch.where(problem.prior > 0, init.clamp_min(NEGLIGIBLE), 0.0)
 
 
 def _rough_prices(problem: Problem, max_iter: int) -> Tensor:

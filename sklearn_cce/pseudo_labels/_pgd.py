@@ -8,13 +8,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ._checks import NEGLIGIBLE
 from ._em import first_labels
+from ._mstep import smallest_positive
 from ._problem import Problem, relative_gap
 from ._result import Solution
 
 _CHECK_EVERY = 10
 _BISECTIONS = 40
 _SHORTEST, _LONGEST = 1e-8, 1e8
+_TINY = smallest_positive(torch.float64)
 
 
 def project_rows(points: Tensor) -> Tensor:
@@ -48,7 +51,7 @@ def _slope(problem: Problem, along: Along, length: Tensor) -> Tensor:
 
 def line_search(problem: Problem, along: Along) -> Tensor:
     """The minimiser on the segment, by bisection of the increasing derivative."""
-    low, high = along.mean.new_zeros(()), _longest(along)
+    low, high = along.mean.new_zeros(()), _longest(problem, along)
     longest, full = high, _slope(problem, along, high) <= 0
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
@@ -60,11 +63,13 @@ def line_search(problem: Problem, along: Along) -> Tensor:
     return torch.where(full, longest, low)
 
 
-def _longest(along: Along) -> Tensor:
+def _longest(problem: Problem, along: Along) -> Tensor:
     """At most 1, and short enough to keep the arguments of the logarithms positive."""
+    floor = torch.full_like(problem.prior, _TINY)
+    floor.masked_fill_(problem.prior == 0, NEGLIGIBLE)
     shrinks = torch.maximum(
         (-along.match_change / along.match).amax(),
-        (-along.mean_change / along.mean.clamp_min(1e-30)).amax(),
+        (-along.mean_change / along.mean.maximum(floor)).amax(),
     )
     return (0.99 / shrinks.clamp_min(1e-30)).clamp_max(1.0)
 
@@ -81,7 +86,7 @@ def _gradient(problem: Problem, match: Tensor, mean: Tensor, out: Tensor) -> Ten
     """Gradient scaled by n_samples / weight, row by row, written to ``out``."""
     prices = problem.prices(mean).to(out.dtype)
     for rows in problem.chunks():
-        t = (1 / match[rows, None]).to(out.dtype)
+        t = (1 / match[rows, None].clamp_min(NEGLIGIBLE)).to(out.dtype)
         out[rows] = -torch.addcmul(prices, problem.probabilities[rows], t)
     return out
 
@@ -131,18 +136,18 @@ def solve_pgd(
     problem: Problem, *, max_iter: int, tol: float, init: Tensor | None
 ) -> Solution:
     """Projected gradient until the certified gap is small enough."""
-    labels = first_labels(problem, init).double()
+    labels = first_labels(problem, init, NEGLIGIBLE).double()
     steps, bound = pgd_steps(problem, labels), -float("inf")
     for n_iter in range(1, max_iter + 1):
         next(steps)
         if n_iter % _CHECK_EVERY == 0 or n_iter == max_iter:
             prices = problem.prices(problem.mean_labels(labels))
-            objective = problem.objective(labels)
+            rounded = labels.to(problem.probabilities.dtype)
+            objective = problem.objective(rounded)
             bound = max(bound, problem.lower_bound(prices))
             if relative_gap(objective, bound) <= tol:
                 break
-    labels = labels.to(problem.probabilities.dtype)
-    return Solution(labels, objective, bound, n_iter, prices)
+    return Solution(rounded, objective, bound, n_iter, prices)
 
 
 def _mean(problem: Problem, step: Tensor) -> Tensor:

@@ -5,17 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ._checks import (
+    LARGEST_PRICE,
+    NEGLIGIBLE,
+    check_probabilities,
+    checked_fairness,
+    checked_prior,
+    normalised_weights,
+)
 from ._rows import solve_rows
 
 # Entries of one chunk of rows: small enough for a core's cache, large enough to
 # hide the overhead of a tensor operation.
 _CHUNK_ENTRIES = {"cpu": 1 << 17}
 _CHUNK_ENTRIES_ACCELERATOR = 1 << 24
+# Largest relative error of one operation in float64.
+_UNIT = torch.finfo(torch.float64).eps / 2
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,8 @@ class Problem:
 
     def prices(self, mean_labels: Tensor) -> Tensor:
         """Prices lambda u / mean, the derivative of the balance term."""
-        return self.fairness_weight * self.prior / mean_labels.clamp_min(1e-30)
+        mean = mean_labels.clamp_min(NEGLIGIBLE)
+        return (self.fairness_weight * self.prior / mean).clamp_max(LARGEST_PRICE)
 
     def balance(self, mean_labels: Tensor) -> Tensor:
         """Lambda KL(u || mean of the labels), a scalar tensor."""
@@ -101,11 +112,18 @@ class Problem:
 
     def lower_bound(self, prices: Tensor) -> float:
         """The dual function: at most the optimum, for any positive prices."""
-        value = self.weights.new_zeros(())
+        return self.certify(prices).bound
+
+    def certify(self, prices: Tensor) -> Certificate:
+        """The lower bound at given prices, and what rounding takes from it."""
+        log_t, height = self.weights.new_zeros(2)
         for rows in self.chunks():
-            solution = solve_rows(self.probabilities[rows].to(prices.dtype), prices)
-            value -= self.weights[rows] @ solution.value
-        return float(value / self.n_samples + dual_balance(self, prices))
+            share = self.weights[rows] / self.n_samples
+            row = solve_rows(self.probabilities[rows].to(prices.dtype), prices)
+            log_t += share @ torch.log(row.t)
+            height += share @ row.height
+        figures = torch.stack(dual_figures(self, prices, log_t, height))
+        return certificate(self, *figures.tolist())
 
 
 def chunk_rows(matrix: Tensor) -> Iterator[slice]:
@@ -117,10 +135,54 @@ def chunk_rows(matrix: Tensor) -> Iterator[slice]:
         yield slice(start, min(start + rows, n_rows))
 
 
-def dual_balance(problem: Problem, prices: Tensor) -> Tensor:
-    """The part of the dual that comes from the balance term, a scalar tensor."""
-    weight, prior = problem.fairness_weight, problem.prior
-    return weight * (1 - math.log(weight) + torch.xlogy(prior, prices).sum())
+class Certificate(NamedTuple):
+    """A lower bound of the optimum, and by how much rounding has lowered it."""
+
+    bound: float
+    rounding: float
+
+
+def dual_figures(
+    problem: Problem, prices: Tensor, log_t: Tensor, height: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The dual function, and the sizes of what it sums over rows and over prices.
+
+    Parameters
+    ----------
+    problem : Problem
+    prices : Tensor of shape (n_classes,)
+    log_t, height : Tensor of shape ()
+        Weighted means over the rows of what ``solve_rows`` gives.
+    """
+    weight, terms = problem.fairness_weight, torch.xlogy(problem.prior, prices)
+    balance = weight * (1 - math.log(weight) + terms.sum())
+    # log_t is at least -0.01: slopes are at most those of a row that sums to 1.01.
+    return balance + 1 + log_t - height, height + log_t, terms.abs().sum()
+
+
+def certificate(
+    problem: Problem, value: float, of_rows: float, of_prices: float
+) -> Certificate:
+    """The dual function less all that rounding may have done to it or the objective.
+
+    Sums over rows are taken in chunks, so their terms pass through at most as many
+    additions as a chunk has rows and there are chunks. The objective's error counts
+    here too: then ``objective - bound`` is at least the distance to the optimum, and
+    the objective is reported as it was computed.
+
+    Parameters
+    ----------
+    problem : Problem
+    value, of_rows, of_prices : float
+        See ``dual_figures``.
+    """
+    weight, n_classes = problem.fairness_weight, problem.n_classes
+    rows = next(problem.chunks()).stop
+    depth = rows + problem.n_samples // rows + 4 * n_classes + 8
+    of_rows += weight + abs(value) + 5
+    of_prices = weight * (of_prices + abs(math.log(weight)) + 4)
+    rounding = _UNIT * (depth * of_rows + (n_classes + 8) * of_prices)
+    return Certificate(value - rounding, rounding)
 
 
 def relative_gap(objective: float, lower_bound: float) -> float:
@@ -130,80 +192,17 @@ def relative_gap(objective: float, lower_bound: float) -> float:
 
 def build_problem(
     probabilities: Tensor,
-    fairness_weight: float,
+    fairness_weight: Any,
     prior: Any,
     sample_weight: Any,
 ) -> Problem:
     """Check the user's input and put it into the form that the solvers take."""
-    _check_probabilities(probabilities)
+    check_probabilities(probabilities)
     n_samples, n_classes = probabilities.shape
     device = probabilities.device
     return Problem(
         probabilities=probabilities,
-        weights=_normalised_weights(sample_weight, n_samples, device),
-        prior=_checked_prior(prior, n_classes, device),
-        fairness_weight=_checked_positive("fairness_weight", fairness_weight),
+        weights=normalised_weights(sample_weight, n_samples, device),
+        prior=checked_prior(prior, n_classes, device),
+        fairness_weight=checked_fairness(fairness_weight),
     )
-
-
-def _checked_positive(name: str, value: Any) -> float:
-    number = float(value)
-    if not 0 < number < float("inf"):
-        raise ValueError(f"{name} must be a positive finite number, got {value!r}")
-    return number
-
-
-def _check_probabilities(probabilities: Tensor) -> None:
-    shape = tuple(probabilities.shape)
-    if len(shape) != 2 or 0 in shape:
-        raise ValueError(
-            "probabilities must have shape (n_samples, n_classes) with at least one"
-            f" row and one column, got {shape}"
-        )
-    sums = probabilities @ probabilities.new_ones(shape[1])
-    figures = *torch.aminmax(probabilities), *torch.aminmax(sums)
-    low, high, least, most = torch.stack(figures).tolist()
-    if not (low >= 0 and high < float("inf")):  # also catches NaN
-        raise ValueError(
-            f"probabilities must be finite and non-negative, got [{low}, {high}]"
-        )
-    error = max(1 - least, most - 1)
-    if error > 1e-2:
-        raise ValueError(
-            f"rows of probabilities must sum to 1, got a row that is off by {error:.3g}"
-        )
-
-
-def _vector(name: str, values: Any, length: int, device: torch.device) -> Tensor:
-    vector = torch.as_tensor(values, dtype=torch.float64, device=device).detach()
-    if tuple(vector.shape) != (length,):
-        raise ValueError(
-            f"{name} must have shape ({length},), got {tuple(vector.shape)}"
-        )
-    low, high = (float(v) for v in torch.aminmax(vector))
-    if not (low >= 0 and high < float("inf")):
-        raise ValueError(f"{name} must be finite and non-negative")
-    if high == 0:
-        raise ValueError(f"{name} must have at least one positive entry")
-    return vector
-
-
-def _normalised_weights(
-    sample_weight: Any, n_samples: int, device: torch.device
-) -> Tensor:
-    if sample_weight is None:
-        return torch.ones(n_samples, dtype=torch.float64, device=device)
-    weights = _vector("sample_weight", sample_weight, n_samples, device)
-    weights = weights / weights.max()
-    return weights / weights.mean()
-
-
-def _checked_prior(prior: Any, n_classes: int, device: torch.device) -> Tensor:
-    if prior is None:
-        return torch.full(
-            (n_classes,), 1 / n_classes, dtype=torch.float64, device=device
-        )
-    vector = _vector("prior", prior, n_classes, device)
-    if abs(float(vector.sum()) - 1) > 1e-4:
-        raise ValueError(f"prior must sum to 1, got {float(vector.sum()):.6g}")
-    return vector / vector.sum()

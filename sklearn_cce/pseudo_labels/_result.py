@@ -30,15 +30,18 @@ class PseudoLabelResult:
         The pseudo-labels; rows lie on the simplex. Same kind, device and dtype as
         the input.
     objective : float
-        The objective at ``labels``, the full balance term included.
+        The objective at ``labels``, the full balance term included; before labels of
+        half precision are rounded.
     lower_bound : float
-        At most the optimum, so ``objective - lower_bound`` bounds the error.
+        At most the optimum, so ``objective - lower_bound`` bounds the error. Lowered
+        by what rounding may have added to either.
     n_iter : int
         Steps taken.
     converged : bool
         Whether ``objective - lower_bound <= tol * max(1, abs(objective))``.
     prices : ndarray or Tensor of shape (n_classes,)
         Dual variables; at the optimum ``fairness_weight * prior / mean label``.
+        float32 for labels of half precision.
     """
 
     labels: Any

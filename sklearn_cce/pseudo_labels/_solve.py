@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import numbers
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,13 @@ from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from ._checks import (
+    check_dense,
+    checked_init,
+    checked_steps,
+    checked_tolerance,
+    real_array,
+)
 from ._compact import Labels
 from ._em import solve_em
 from ._exact import solve_exact
@@ -21,7 +28,7 @@ from ._result import PseudoLabelResult, Solution
 
 METHODS = {"exact": solve_exact, "em": solve_em, "pgd": solve_pgd}
 _DEFAULT_MAX_ITER = {"exact": 500, "em": 1000, "pgd": 2000}
-_HALF = (torch.float16, torch.bfloat16)
+Restore = Callable[[Tensor], Any]
 
 
 def solve_pseudo_labels(
@@ -47,12 +54,14 @@ def solve_pseudo_labels(
         Predictions s: non-negative, rows sum to 1. float16 and bfloat16 are computed
         in float32.
     fairness_weight : float, default=100.0
-        Weight of the balance term, positive.
+        Weight of the balance term, positive. Taken for 1e-20 below it and for 1e15
+        above it, as double precision tells no difference there.
     prior : array-like of shape (n_classes,), default=None
         Target distribution u of the classes, non-negative, with sum 1. Uniform if
-        None.
+        None. Entries below 1e-18 are taken for 0.
     sample_weight : array-like of shape (n_samples,), default=None
-        Non-negative weights, not all zero; scaled to mean 1.
+        Non-negative weights, not all zero; scaled to mean 1. Those below 1e-30 of
+        the largest are taken for 0.
     method : {"exact", "em", "pgd"}, default="exact"
         ``"exact"`` climbs the dual or follows the central path, mostly in 10 to 60
         steps, with rows merged that are nearly one-hot and short lists of classes;
@@ -64,7 +73,8 @@ def solve_pseudo_labels(
     max_iter : int, default=None
         Largest number of iterations; None takes the method's own.
     tol : float, default=1e-4
-        Stop when ``objective - lower_bound <= tol * max(1, abs(objective))``.
+        Stop when ``objective - lower_bound <= tol * max(1, abs(objective))``, where
+        the bound allows for rounding.
     init : array-like of shape (n_classes,) or (n_samples, n_classes), default=None
         Where to start: the prices of an earlier result, or labels. ``"exact"``
         returns at once where these prices are good enough, and else starts anew.
@@ -85,7 +95,8 @@ def solve_pseudo_labels(
     Warns
     -----
     sklearn.exceptions.ConvergenceWarning
-        If the gap is larger than ``tol`` asks for after ``max_iter`` iterations.
+        If the gap is larger than ``tol`` asks for after ``max_iter`` iterations, or
+        where rounding allows no smaller one.
 
     References
     ----------
@@ -103,19 +114,28 @@ def solve_pseudo_labels(
     >>> result.objective - result.lower_bound < 1e-3
     True
     """
-    _check_options(method, max_iter, tol)
-    tensor, restore = _as_tensor(probabilities)
+    _check_choices(method, sparse_output)
+    steps = _DEFAULT_MAX_ITER[method] if max_iter is None else checked_steps(max_iter)
+    tol = checked_tolerance(tol)
+    tensor, restore, restore_prices = _as_tensor(probabilities)
     with torch.no_grad():
         problem = build_problem(tensor, fairness_weight, prior, sample_weight)
-        steps = _DEFAULT_MAX_ITER[method] if max_iter is None else int(max_iter)
-        start = _checked_init(init, problem)
+        start = checked_init(init, *tensor.shape, tensor.device)
         solution = METHODS[method](problem, max_iter=steps, tol=tol, init=start)
+        if not _gap(solution) <= tol:
+            _warn(solution, tol, _advice(solution, problem, steps, tol))
     shape = _sparse if sparse_output else _dense
-    labels = shape(solution.labels, problem, restore)
-    return _certified(solution, tol, restore, labels)
+    return PseudoLabelResult(
+        labels=shape(solution.labels, problem, restore),
+        objective=solution.objective,
+        lower_bound=solution.lower_bound,
+        n_iter=solution.n_iter,
+        converged=_gap(solution) <= tol,
+        prices=restore_prices(solution.prices),
+    )
 
 
-def _dense(labels: Labels, problem: Problem, restore: Any) -> Any:
+def _dense(labels: Labels, problem: Problem, restore: Restore) -> Any:
     """The labels as a matrix of the user's library."""
     first, *others = problem.chunks()
     if isinstance(labels, Tensor) or not others:
@@ -126,7 +146,7 @@ def _dense(labels: Labels, problem: Problem, restore: Any) -> Any:
     return restore(whole)
 
 
-def _sparse(labels: Labels, problem: Problem, restore: Any) -> Any:
+def _sparse(labels: Labels, problem: Problem, restore: Restore) -> Any:
     """The non-zero labels, in the sparse format of the user's library."""
     counts, columns, values = [], [], []
     for rows in problem.chunks():
@@ -147,73 +167,74 @@ def _sparse(labels: Labels, problem: Problem, restore: Any) -> Any:
         )
 
 
-def _certified(
-    solution: Solution, tol: float, restore: Any, labels: Any
-) -> PseudoLabelResult:
+def _gap(solution: Solution) -> float:
     gap = relative_gap(solution.objective, solution.lower_bound)
-    if not gap <= tol:
-        warnings.warn(
-            f"The pseudo-labels did not converge: relative gap {gap:.3g} after"
-            f" {solution.n_iter} iterations, tol={tol:.3g}. Raise max_iter or tol.",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
-    return PseudoLabelResult(
-        labels=labels,
-        objective=solution.objective,
-        lower_bound=solution.lower_bound,
-        n_iter=solution.n_iter,
-        converged=gap <= tol,
-        prices=restore(solution.prices),
+    return gap if gap == gap else float("inf")
+
+
+def _warn(solution: Solution, tol: float, advice: str) -> None:
+    warnings.warn(
+        f"The pseudo-labels did not converge: relative gap {_gap(solution):.3g} after"
+        f" {solution.n_iter} iterations, tol={tol:.3g}. {advice}",
+        ConvergenceWarning,
+        stacklevel=3,
     )
 
 
-def _check_options(method: Any, max_iter: Any, tol: Any) -> None:
-    if method not in METHODS:
+def _advice(solution: Solution, problem: Problem, max_iter: int, tol: float) -> str:
+    """What helps where the gap stays too large."""
+    rounding = problem.certify(solution.prices).rounding
+    least = rounding / max(1.0, abs(solution.objective))
+    if least <= tol and solution.n_iter >= max_iter:
+        return "Raise max_iter or tol."
+    dtype = str(problem.probabilities.dtype).removeprefix("torch.")
+    return (
+        f"The precision of {dtype} is the limit: rounding alone may make up {least:.3g}"
+        " of it. Raise tol or lower fairness_weight."
+    )
+
+
+def _check_choices(method: Any, sparse_output: Any) -> None:
+    if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"method must be one of {sorted(METHODS)}, got {method!r}")
-    if max_iter is not None and not (
-        isinstance(max_iter, numbers.Integral) and max_iter >= 1
-    ):
-        raise ValueError(f"max_iter must be a positive integer, got {max_iter!r}")
-    if not (isinstance(tol, numbers.Real) and tol >= 0):
-        raise ValueError(f"tol must be a non-negative number, got {tol!r}")
+    if not isinstance(sparse_output, (bool, np.bool_)):
+        raise TypeError(f"sparse_output must be True or False, got {sparse_output!r}")
 
 
-def _as_tensor(probabilities: Any) -> tuple[Tensor, Any]:
-    """The input as a floating tensor, and the way back to the user's kind."""
+def _as_tensor(probabilities: Any) -> tuple[Tensor, Restore, Restore]:
+    """The input as a floating tensor, and the ways back for labels and for prices.
+
+    Half precision would hold labels, but not prices above 65504.
+    """
     if isinstance(probabilities, Tensor):
-        if not probabilities.is_floating_point():
-            raise TypeError(
-                f"probabilities must be floating point, got {probabilities.dtype}"
-            )
-        dtype = probabilities.dtype
-        inner = torch.float32 if dtype in _HALF else dtype
-        return probabilities.detach().to(inner), lambda out: out.to(dtype)
-    array = np.asarray(probabilities)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"probabilities must be real numbers, got {array.dtype}")
+        return _from_torch(probabilities)
+    array = real_array("probabilities", probabilities)
     kind = array.dtype if array.dtype.kind == "f" else np.dtype(float)
     native = np.float32 if kind.itemsize <= 4 else np.float64
-    array = np.ascontiguousarray(array, dtype=native)
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(array, dtype=native)
     if not array.flags.writeable:
         array = array.copy()
-    out_dtype = kind.newbyteorder("=")
-    return torch.from_numpy(array), lambda out: out.numpy().astype(
-        out_dtype, copy=False
-    )
+    kind = kind.newbyteorder("=")
+    wide = np.promote_types(kind, np.float32)
+    return torch.from_numpy(array), _to_numpy(kind), _to_numpy(wide)
 
 
-def _checked_init(init: Any, problem: Problem) -> Tensor | None:
-    if init is None:
-        return None
-    start = torch.as_tensor(init, device=problem.prior.device).detach().to(torch.double)
-    shapes = (problem.n_classes,), (problem.n_samples, problem.n_classes)
-    if tuple(start.shape) not in shapes:
-        raise ValueError(
-            f"init must have shape {shapes[0]} (prices) or {shapes[1]} (labels), got"
-            f" {tuple(start.shape)}"
+def _to_numpy(dtype: np.dtype) -> Restore:
+    return lambda out: out.numpy().astype(dtype, copy=False)
+
+
+def _from_torch(probabilities: Tensor) -> tuple[Tensor, Restore, Restore]:
+    check_dense("probabilities", probabilities)
+    if not probabilities.is_floating_point():
+        raise TypeError(
+            f"probabilities must be floating point, got {probabilities.dtype}"
         )
-    low, high = (float(v) for v in torch.aminmax(start))
-    if not (low >= 0 and 0 < high < float("inf")):
-        raise ValueError("init must be finite and non-negative, not all zero")
-    return start
+    kind = probabilities.dtype
+    wide = kind if kind.itemsize > 4 else torch.float32
+    tensor = probabilities.detach().to(wide)
+    return tensor, _to_torch(kind), _to_torch(wide)
+
+
+def _to_torch(dtype: torch.dtype) -> Restore:
+    return lambda out: out.to(dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ._checks import LARGEST_PRICE, confined
 from ._mstep import maximise_rows
 from ._rows import cut_rows, first_lines, share_of_high, two_line_minimum
 
@@ -38,7 +39,7 @@ def initial_prices(prior: Tensor, *, fairness_weight: float) -> Tensor:
     >>> initial_prices(torch.tensor([0.5, 0.5]), fairness_weight=10.0)
     tensor([10., 10.])
     """
-    return torch.full_like(prior, fairness_weight)
+    return torch.full_like(prior, confined(fairness_weight))
 
 
 def update_pseudo_labels(
@@ -105,7 +106,8 @@ def update_pseudo_labels(
         shares = sample_weight / sample_weight.sum()
     steps = _DEFAULT_STEPS[method] if n_steps is None else n_steps
     update = UPDATES[method]
-    return update(probabilities, prices, fairness_weight * prior, shares, steps)
+    pull = confined(fairness_weight) * prior
+    return update(probabilities, prices, pull, shares, steps)
 
 
 def _update_em(
@@ -118,7 +120,7 @@ def _update_em(
         labels, _ = maximise_rows(
             probabilities, labels * prices, n_newton=_NEWTON_STEPS
         )
-        prices = pull / (shares @ labels).clamp_min(tiny)
+        prices = (pull / (shares @ labels).clamp_min(tiny)).clamp_max(LARGEST_PRICE)
     return labels, prices
 
 

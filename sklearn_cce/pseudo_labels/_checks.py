@@ -1,0 +1,197 @@
+"""What the user hands to the solver, checked and turned into numbers and tensors."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# Where double precision tells no difference: a fairness weight below the range hardly
+# weighs, above it no labels are more balanced, and a class or a row with less than its
+# share of the prior or of the largest weight adds less to the objective than rounding.
+FAIRNESS_RANGE = 1e-20, 1e15
+_NEGLIGIBLE_PRIOR, _NEGLIGIBLE_WEIGHT = 1e-18, 1e-30
+# Smallest mean label, or price, that is divided by.
+NEGLIGIBLE = 1e-30
+# Room for products and ratios of prices in single precision.
+LARGEST_PRICE = 1e30
+
+_INFINITY = float("inf")
+_UNREADABLE = TypeError, ValueError, RuntimeError, OverflowError
+
+
+def check_number(
+    name: str, value: Any, accepted: str, test: Callable[[float], bool]
+) -> float:
+    """A real number that passes the test, also from an array without axes."""
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be {accepted}, got {value!r}")
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise ValueError(f"{name} must be {accepted} of float64") from error
+    if not test(number):  # also catches NaN
+        raise ValueError(f"{name} must be {accepted}, got {value!r}")
+    return number
+
+
+def confined(fairness_weight: float) -> float:
+    """The nearest fairness weight that makes a difference in double precision."""
+    lowest, highest = FAIRNESS_RANGE
+    return min(max(fairness_weight, lowest), highest)
+
+
+def checked_fairness(fairness_weight: Any) -> float:
+    """The fairness weight, in the range that double precision can use."""
+    weight = check_number(
+        "fairness_weight",
+        fairness_weight,
+        "a positive finite number",
+        lambda value: 0 < value < _INFINITY,
+    )
+    return confined(weight)
+
+
+def checked_tolerance(tol: Any) -> float:
+    """The tolerance; any non-negative number."""
+    return check_number("tol", tol, "a non-negative number", lambda value: value >= 0)
+
+
+def checked_steps(max_iter: Any) -> int:
+    """The largest number of iterations."""
+    if isinstance(max_iter, bool) or not isinstance(max_iter, numbers.Integral):
+        raise TypeError(f"max_iter must be a positive integer, got {max_iter!r}")
+    if max_iter < 1:
+        raise ValueError(f"max_iter must be a positive integer, got {max_iter!r}")
+    return min(int(max_iter), 2**62)
+
+
+def real_array(name: str, values: Any) -> np.ndarray:
+    """Real numbers as an array; those of a table or series by position."""
+    try:
+        array = np.asarray(values)
+        if np.ma.is_masked(values):
+            raise ValueError("masked entries have no value")
+        if array.dtype.kind == "O" and array.ndim:
+            array = np.array([_real(v) for v in array.flat]).reshape(array.shape)
+    except _UNREADABLE as error:
+        raise TypeError(f"{name} must be an array of real numbers: {error}") from error
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must be real numbers, got {_kind(values, array)}")
+    return array
+
+
+def _real(value: Any) -> float:
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"got {value!r}")
+    return float(value)
+
+
+def _kind(values: Any, array: np.ndarray) -> str:
+    return str(array.dtype) if array.ndim else type(values).__name__
+
+
+def check_dense(name: str, tensor: Tensor) -> None:
+    """Raise a TypeError for sparse, blocked and nested tensors."""
+    if tensor.layout != torch.strided or tensor.is_nested:
+        raise TypeError(f"{name} must be a dense tensor, got {tensor.layout}")
+
+
+def real_tensor(name: str, values: Any, device: torch.device) -> Tensor:
+    """Real numbers as a tensor of float64."""
+    if not isinstance(values, Tensor):
+        with np.errstate(over="ignore"):
+            values = torch.from_numpy(real_array(name, values).astype(np.float64))
+    check_dense(name, values)
+    if values.is_complex():
+        raise TypeError(f"{name} must be real numbers, got {values.dtype}")
+    return values.detach().to(device, torch.float64)
+
+
+def _check_range(name: str, values: Tensor) -> None:
+    low, high = (float(v) for v in torch.aminmax(values))
+    if not (low >= 0 and high < _INFINITY):
+        raise ValueError(f"{name} must be finite and non-negative")
+    if high == 0:
+        raise ValueError(f"{name} must have at least one positive entry")
+
+
+def _vector(name: str, values: Any, length: int, device: torch.device) -> Tensor:
+    vector = real_tensor(name, values, device)
+    if tuple(vector.shape) != (length,):
+        raise ValueError(
+            f"{name} must have shape ({length},), got {tuple(vector.shape)}"
+        )
+    _check_range(name, vector)
+    return vector
+
+
+def normalised_weights(
+    sample_weight: Any, n_samples: int, device: torch.device
+) -> Tensor:
+    """Weights with mean 1; the negligible ones are 0."""
+    if sample_weight is None:
+        return torch.ones(n_samples, dtype=torch.float64, device=device)
+    weights = _vector("sample_weight", sample_weight, n_samples, device)
+    weights = weights / weights.max()
+    weights = torch.where(weights < _NEGLIGIBLE_WEIGHT, 0.0, weights)
+    return weights / weights.mean()
+
+
+def checked_prior(prior: Any, n_classes: int, device: torch.device) -> Tensor:
+    """The prior with sum 1; negligible entries are 0."""
+    if prior is None:
+        return torch.full(
+            (n_classes,), 1 / n_classes, dtype=torch.float64, device=device
+        )
+    vector = _vector("prior", prior, n_classes, device)
+    if abs(float(vector.sum()) - 1) > 1e-4:
+        raise ValueError(f"prior must sum to 1, got {float(vector.sum()):.6g}")
+    vector = torch.where(vector < _NEGLIGIBLE_PRIOR, 0.0, vector)
+    return vector / vector.sum()
+
+
+def check_probabilities(probabilities: Tensor) -> None:
+    """Raise a ValueError unless every row lies on the simplex."""
+    shape = tuple(probabilities.shape)
+    if len(shape) != 2 or 0 in shape:
+        raise ValueError(
+            "probabilities must have shape (n_samples, n_classes) with at least one"
+            f" row and one column, got {shape}"
+        )
+    sums = probabilities @ probabilities.new_ones(shape[1])
+    figures = *torch.aminmax(probabilities), *torch.aminmax(sums)
+    low, high, least, most = torch.stack(figures).tolist()
+    if not (low >= 0 and high < _INFINITY):  # also catches NaN
+        raise ValueError(
+            f"probabilities must be finite and non-negative, got [{low}, {high}]"
+        )
+    error = max(1 - least, most - 1)
+    if error > 1e-2:
+        raise ValueError(
+            f"rows of probabilities must sum to 1, got a row that is off by {error:.3g}"
+        )
+
+
+def checked_init(
+    init: Any, n_samples: int, n_classes: int, device: torch.device
+) -> Tensor | None:
+    """Prices or labels to start from, in a range that leaves room for their sums."""
+    if init is None:
+        return None
+    start = real_tensor("init", init, device)
+    shapes = (n_classes,), (n_samples, n_classes)
+    if tuple(start.shape) not in shapes:
+        raise ValueError(
+            f"init must have shape {shapes[0]} (prices) or {shapes[1]} (labels), got"
+            f" {tuple(start.shape)}"
+        )
+    _check_range("init", start)
+    smallest = NEGLIGIBLE if start.ndim == 1 else 0.0
+    return torch.where(start > 0, start.clamp(smallest, LARGEST_PRICE), 0.0)
