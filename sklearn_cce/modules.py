@@ -145,7 +145,7 @@ class Scaling(nn.Module):
         self.radius.copy_(radius if radius > 0 else torch.inf)
         return self
 
-    def centred(self, x: Tensor) -> Tensor:
+    def _centred(self, x: Tensor) -> Tensor:
         """Return a batch centred and scaled, no longer in float64."""
         return ((x - self.shift) * self.gain).to(self.radius.dtype)
 
@@ -162,7 +162,7 @@ class Scaling(nn.Module):
         Tensor of shape (n, ...)
             The scaled samples.
         """
-        return drawn_in(self.centred(x), self.radius)
+        return drawn_in(self._centred(x), self.radius)
 
 
 def drawn_in(x: Tensor, radius: Tensor) -> Tensor:
@@ -242,7 +242,7 @@ class PrincipalComponents(Scaling):
         Tensor of shape (n, n_components)
             The scaled coordinates.
         """
-        return drawn_in(self.centred(x.flatten(1)) @ self.axes, self.radius)
+        return drawn_in(self._centred(x.flatten(1)) @ self.axes, self.radius)
 
 
 SMALL_MATRIX = 2048

@@ -786,8 +786,8 @@ def test_an_error_in_a_callback_leaves_an_earlier_fit_as_it_was(X, quick):
 
 
 def test_warning_where_training_does_not_converge(X, quick):
-    with pytest.warns(ConvergenceWarning, match="after 2 epochs.*max_epochs"):
-        quick(max_epochs=2).fit(X)
+    with pytest.warns(ConvergenceWarning, match="after 5 epochs.*max_epochs"):
+        quick(max_epochs=5, lr=0.01).fit(X)
 
 
 def test_warning_where_clusters_collapse(quick):

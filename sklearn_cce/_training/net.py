@@ -230,6 +230,7 @@ class CollisionNet(NeuralNet):
     def on_train_begin(self, net: NeuralNet, X: Samples, **kwargs: Any) -> None:
         """Forget the clusters of earlier data, and compile if that is wanted."""
         self.stopped_ = self.interrupted_ = False
+        self.n_used_ = 0
         if self.compile:
             self.module_.compile()
         self.targets_known = X.target is not None and bool(X.target.isfinite().all())

@@ -1,0 +1,35 @@
+# What people and .ci/run do; ARGS="..." is handed on.
+PYTHON ?= python
+ARGS ?=
+
+# What is run with the oldest versions too: the contract, losses, solvers, estimators.
+CORE = tests/test_estimator_checks.py tests/test_losses.py tests/pseudo_labels \
+	tests/test_clusterer.py tests/test_classifier.py
+
+.PHONY: lint types test test-core test-slow docs bench frozen
+
+lint:
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+types: # the place of the type checker
+	@echo "types: no checker is set up yet"
+
+test:
+	$(PYTHON) -m pytest $(ARGS)
+
+test-core:
+	$(PYTHON) -m pytest $(CORE) $(ARGS)
+
+test-slow:
+	$(PYTHON) -m pytest -m slow $(ARGS)
+
+docs:
+	$(PYTHON) -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+bench: # quick ones; the figures of docs/benchmarks.rst take hours
+	$(PYTHON) -m benchmarks.clustering --quick --results build/bench
+	$(PYTHON) -m benchmarks.pseudo_labels --quick --output build/bench
+
+frozen:
+	$(PYTHON) -m benchmarks.frozen_results $(ARGS)
