@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import pickle
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -80,7 +81,7 @@ X, Y = groups()
 WEIGHT = np.linspace(0.5, 2, N_SAMPLES)
 SOFT = 0.1 + 0.7 * np.eye(N_GROUPS)[Y]
 PRIOR = np.array([0.2, 0.3, 0.5])
-IMAGES = np.random.default_rng(0).normal(size=(6, 1, 8, 8))
+IMAGES = np.random.default_rng(0).normal(size=(N_SAMPLES, 1, 8, 8))
 PARTLY = np.where(np.arange(N_SAMPLES) < 6, Y, -1)
 
 # Messages of scikit-learn's own checks, some of which its estimator checks ask for.
@@ -357,11 +358,11 @@ GOOD_ARGUMENTS: Kwargs = {"X": X, "y": Y, "sample_weight": None, "classes": [0, 
 
 
 @functools.cache
-def pickled(cls: type, images: bool = False) -> bytes:
+def pickled(cls: type) -> bytes:
     """Return a fitted estimator, pickled: quickly copied."""
-    estimator = cls(**QUICK[cls])
-    samples, labels = (IMAGES, Y[:6]) if images else (X, Y)
-    return pickle.dumps(estimator.fit(samples, labels))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return pickle.dumps(cls(**QUICK[cls]).fit(X, Y))
 
 
 def make_subject(cls: type, params: Kwargs, fitted: bool) -> BaseEstimator:
@@ -443,6 +444,14 @@ METHODS = [
     method_target(
         CollisionClusterer, "fit", check_fitted_clusterer, {"warm_start": True}, ":warm"
     ),
+    method_target(
+        CollisionClusterer,
+        "fit",
+        check_fitted_clusterer,
+        {"init": "random"},
+        ":images",
+        X=IMAGES,
+    ),
     method_target(CollisionClusterer, "partial_fit", check_fitted_clusterer),
     method_target(
         CollisionClusterer,
@@ -455,6 +464,9 @@ METHODS = [
     method_target(CollisionClusterer, "fit_transform", check_representation),
     method_target(CollisionClusterer, "predict", check_predictions),
     method_target(CollisionClusterer, "predict_proba", check_probabilities),
+    method_target(
+        CollisionClusterer, "predict", check_predictions, label=":new", fitted=False
+    ),
     method_target(CollisionClusterer, "transform", check_representation),
     method_target(CollisionClusterer, "score", check_silhouette),
     method_target(CollisionClassifier, "fit", check_fitted_classifier),
@@ -593,7 +605,6 @@ def function_target(
 
 
 LABEL_KINDS = {"labels_true": "labels", "labels_pred": "labels"}
-SCORER_KINDS = {"estimator": "scalar", "X": "samples"}
 SOLVER_KINDS = {
     "probabilities": "array",
     "fairness_weight": "scalar",
@@ -607,9 +618,16 @@ SOLVER_KINDS = {
 }
 
 
-@functools.cache
-def fitted_clusterer() -> CollisionClusterer:
-    return pickle.loads(pickled(CollisionClusterer))
+def scorer_target(scorer: Callable, check: Callable) -> Target:
+    return Target(
+        name=scorer.__name__,
+        good={"X": X},
+        kinds={"estimator": "scalar", "X": "samples"},
+        call=lambda subject, kwargs: scorer(**{"estimator": subject} | kwargs),
+        check=check,
+        subject=functools.partial(make_subject, CollisionClusterer, {}, True),
+        reads=True,
+    )
 
 
 def solver_target(**changed: Any) -> Target:
@@ -657,13 +675,8 @@ FUNCTIONS = [
         probabilities=SOFT,
         n_bins=15,
     ),
-    *(
-        function_target(scorer, check, SCORER_KINDS, estimator=fitted_clusterer(), X=X)
-        for scorer, check in (
-            (model_selection.silhouette_scorer, check_silhouette),
-            (model_selection.prediction_strength_scorer, check_share),
-        )
-    ),
+    scorer_target(model_selection.silhouette_scorer, check_silhouette),
+    scorer_target(model_selection.prediction_strength_scorer, check_share),
     solver_target(method="exact"),
     solver_target(method="em"),
     solver_target(method="pgd"),

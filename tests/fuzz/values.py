@@ -10,6 +10,7 @@ import datetime
 import decimal
 import fractions
 import functools
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -189,6 +190,13 @@ def structured(array: np.ndarray) -> np.ndarray:
     return np.zeros(len(array), dtype=[("a", "f8"), ("b", "i4")])
 
 
+def memory_map(array: np.ndarray) -> np.ndarray:
+    with tempfile.TemporaryFile() as file:
+        mapped = np.memmap(file, array.dtype, "w+", shape=array.shape)
+    mapped[...] = array
+    return mapped
+
+
 def as_frame(array: np.ndarray, **kwargs: Any) -> pd.DataFrame | pd.Series:
     if array.ndim == 1:
         return pd.Series(array, **kwargs)
@@ -300,7 +308,9 @@ ENTRIES = {
     "one_minus_inf": spoilt(-np.inf),
     "one_negative": spoilt(-3.0),
     "one_fraction": spoilt(0.25),
+    "one_zero": spoilt(0.0),
     "one_1e300": spoilt(1e300),
+    "one_1e_300": spoilt(1e-300),
     "one_1e30": spoilt(1e30),
     "one_minus_1e300": spoilt(-1e300),
     "one_none": spoilt(None, object),
@@ -366,6 +376,8 @@ TYPES = {
     "strided": of_array(lambda a: np.repeat(a, 2, 0)[::2]),
     "broadcast": of_array(lambda a: np.broadcast_to(a[:1], a.shape)),
     "memory_view": of_real(lambda a: memoryview(a)),
+    "memory_map": of_real(memory_map),
+    "memory_map_nan": lambda good: memory_map(spoilt(np.nan)(good)),
     "csr": of_real(lambda a: sp.csr_matrix(a.reshape(len(a), -1))),
     "csc_array": of_real(lambda a: sp.csc_array(a.reshape(len(a), -1))),
     "coo": of_real(lambda a: sp.coo_matrix(a.reshape(len(a), -1))),
