@@ -634,7 +634,7 @@ def solver_target(**changed: Any) -> Target:
         "prior": PRIOR,
         "sample_weight": WEIGHT,
         "method": "exact",
-        "max_iter": None,
+        "max_iter": 200,
         "tol": 1e-4,
         "init": None,
         "sparse_output": False,
