@@ -134,25 +134,21 @@ def global_state() -> dict[str, Any]:
     }
 
 
-def state(subject: Any) -> dict[str, Any] | None:
+def state(subject: Any) -> dict[str, Any]:
     """Return the parameters of an estimator, by identity, and what it has learnt."""
     if subject is None:
-        return None
+        return {}
     params = subject.get_params(deep=False)
-    learnt = {k: v for k, v in vars(subject).items() if k not in params}
-    return {k: id(v) for k, v in params.items()} | {
-        k: pickle.dumps(v) for k, v in learnt.items()
+    return {
+        name: id(value) if name in params else pickle.dumps(value)
+        for name, value in vars(subject).items()
     }
 
 
-def changed(before: dict, after: dict, ignored: Any = ()) -> list[str]:
+def changed(before: dict, after: dict) -> list[str]:
     """Return the names of what differs."""
     names = before.keys() | after.keys()
-    return sorted(
-        name
-        for name in names
-        if name not in ignored and before.get(name) != after.get(name)
-    )
+    return sorted(name for name in names if before.get(name) != after.get(name))
 
 
 def names_parameter(message: str, case: Case) -> bool:
@@ -201,7 +197,7 @@ def judge_warnings(caught: list[warnings.WarningMessage]) -> Fault | None:
 def run(case: Case, reraise: bool = False) -> Fault | None:
     """Run a case, and return what is wrong with the answer; None if it is right."""
     kwargs, subject = case.kwargs(), case.target.subject()
-    learnt, around = state(subject), global_state()
+    before, around = state(subject), global_state()
     result, error, caught = answer(case, subject, kwargs)
     if error is not None and reraise:
         traceback.print_exception(error)
@@ -210,7 +206,7 @@ def run(case: Case, reraise: bool = False) -> Fault | None:
         said
         or judge_warnings(caught)
         or judge_surroundings(around)
-        or judge_subject(case, subject, learnt, kwargs, error)
+        or judge_subject(case, subject, before | ids(kwargs, before), error)
         or judge_result(case, result, kwargs, error)
     )
 
@@ -246,20 +242,18 @@ def judge_surroundings(before: dict[str, Any]) -> Fault | None:
     return Fault("global state changed", "", ", ".join(moved)) if moved else None
 
 
+def ids(kwargs: dict[str, Any], params: dict[str, Any]) -> dict[str, int]:
+    """Return the identities of the arguments that are parameters of the subject."""
+    return {name: id(value) for name, value in kwargs.items() if name in params}
+
+
 def judge_subject(
-    case: Case,
-    subject: Any,
-    before: dict | None,
-    kwargs: dict[str, Any],
-    error: BaseException | None,
+    case: Case, subject: Any, before: dict[str, Any], error: BaseException | None
 ) -> Fault | None:
     """Return what an error, or a method that only reads, has changed."""
-    if subject is None:
+    if error is None and not case.target.reads:
         return None
-    params = subject.get_params(deep=False)
-    moved = [k for k, v in kwargs.items() if k in params and params[k] is not v]
-    if error is not None or case.target.reads:
-        moved += changed(before, state(subject), case.target.good)
+    moved = changed(before, state(subject))
     return Fault("estimator changed", "", ", ".join(moved)) if moved else None
 
 
