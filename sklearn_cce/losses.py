@@ -7,6 +7,7 @@ ignored positions and reductions mean the same to all of them.
 
 from collections.abc import Callable
 from inspect import cleandoc
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +31,13 @@ __all__ = [
 
 Kernel = Callable[[Tensor, Tensor], Tensor]
 
+_RANGES = {
+    "log_zero": (-1e30, -1e-30),
+    "q": (1e-6, 1.0),
+    "alpha": (0.0, 1e30),
+    "beta": (0.0, 1e30),
+}
+
 _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "mean": torch.mean,
     "sum": torch.sum,
@@ -44,11 +52,11 @@ logits : Tensor of shape (K,), (n_samples, K) or (n_samples, K, d1, ...)
 target : Tensor
     Probabilities of the shape of `logits`, or class indices in [0, K) of that shape
     without the class dimension, of any integer dtype. Probabilities are converted
-    to the dtype of the computation; that they sum to 1 is not checked.
+    to the dtype of the computation; that they sum to 1 is not checked. NaN gives NaN.
 """,
     "options": """
 weight : Tensor of shape (K,), default=None
-    Non-negative weight of each class.
+    Non-negative weight of each class, of any floating dtype.
 ignore_index : int, default=-100
     Class index that marks positions without a label: they cost nothing and do not
     count in the mean. Without effect on targets that are probabilities.
@@ -67,7 +75,8 @@ Tensor
 Raises
 ------
 TypeError
-    If `logits` is not floating, or `target` neither floating nor integer.
+    If `logits` or `weight` is not a floating tensor, `target` neither a floating nor
+    an integer one, or if an option is of the wrong type.
 ValueError
     If the shapes of `logits`, `target` and `weight` do not fit together, if
     `reduction` is unknown, or if a class index lies outside [0, K) (on the CPU; an
@@ -100,8 +109,8 @@ def _log(target: Tensor) -> Tensor:
     """Logarithm with ln 0 = -inf and no NaN in the gradient of the target."""
     if not target.requires_grad:
         return target.log()
-    positive = target > 0
-    return torch.where(positive, torch.where(positive, target, 1).log(), -torch.inf)
+    zero = target <= 0  # not so for NaN
+    return torch.where(zero, -torch.inf, torch.where(zero, 1, target).log())
 
 
 def _collision(log_p: Tensor, target: Tensor) -> Tensor:
@@ -109,7 +118,7 @@ def _collision(log_p: Tensor, target: Tensor) -> Tensor:
 
 
 def _shannon(log_p: Tensor, target: Tensor) -> Tensor:
-    return -torch.where(target > 0, target * log_p, 0).sum(1)
+    return -torch.where(target <= 0, 0, target * log_p).sum(1)
 
 
 def _reverse(log_p: Tensor, target: Tensor, log_zero: float) -> Tensor:
@@ -128,13 +137,22 @@ def _absolute(log_p: Tensor, target: Tensor) -> Tensor:
 
 
 def _check_reduction(reduction: str) -> None:
-    if reduction not in _REDUCTIONS:
+    if not isinstance(reduction, str) or reduction not in _REDUCTIONS:
         raise ValueError(
             f"reduction must be one of {sorted(_REDUCTIONS)}; got {reduction!r}."
         )
 
 
-def _check_number(name: str, value: float, low: float, high: float) -> None:
+def _check_options(ignore_index: int, reduction: str) -> None:
+    _check_reduction(reduction)
+    if isinstance(ignore_index, bool) or not isinstance(ignore_index, Integral):
+        raise TypeError(f"ignore_index must be an integer; got {ignore_index!r}.")
+
+
+def _check_number(name: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a real number; got {_kind(value)}.")
+    low, high = _RANGES[name]
     if not low <= value <= high:
         raise ValueError(f"{name} must lie in [{low}, {high}]; got {value!r}.")
 
@@ -143,11 +161,21 @@ def _kind(value: object) -> object:
     return getattr(value, "dtype", type(value).__name__)
 
 
+def _is_floating(value: object) -> bool:
+    dense = isinstance(value, Tensor) and value.layout == torch.strided
+    return dense and value.is_floating_point()
+
+
+def _check_weight(weight: Tensor | None) -> None:
+    if weight is not None and not _is_floating(weight):
+        raise TypeError(f"weight must be a floating tensor; got {_kind(weight)}.")
+
+
 def _check_types(logits: Tensor, target: Tensor) -> None:
-    if not isinstance(logits, Tensor) or not logits.is_floating_point():
+    if not _is_floating(logits):
         raise TypeError(f"logits must be a floating tensor; got {_kind(logits)}.")
     unusable = not isinstance(target, Tensor) or target.is_complex()
-    if unusable or target.dtype == torch.bool:
+    if unusable or target.dtype == torch.bool or target.layout != torch.strided:
         raise TypeError(
             "target must be a tensor of probabilities (floating) or of class indices "
             f"(integer); got {_kind(target)}."
@@ -205,8 +233,9 @@ def _hard(
     ignore_index: int,
 ) -> tuple[Tensor, Tensor]:
     """Weighted losses of class indices, and the sum of the weights."""
-    counted = target != ignore_index
-    index = torch.where(counted, target, 0).long()
+    index = target.long()  # so that ignore_index is no index of a small dtype
+    counted = index != ignore_index
+    index = torch.where(counted, index, 0)
     losses = _of_classes(kernel, log_p, index, counted)
     scale = counted.to(log_p.dtype)
     if weight is not None:
@@ -241,8 +270,9 @@ def _loss(
     A kernel that is linear in the target weights the classes inside its sum, any
     other is weighted by the mean class weight of the position.
     """
-    _check_reduction(reduction)
+    _check_options(ignore_index, reduction)
     _check_types(logits, target)
+    _check_weight(weight)
     _check_shapes(logits, target, weight)
     batched = logits.dim() > 1
     if not batched:
@@ -407,7 +437,7 @@ def reverse_cross_entropy(
     >>> reverse_cross_entropy(logits, target)
     tensor(0.6931)
     """
-    _check_number("log_zero", log_zero, -1e30, -1e-30)
+    _check_number("log_zero", log_zero)
 
     def kernel(log_p: Tensor, target: Tensor) -> Tensor:
         return _reverse(log_p, target, log_zero)
@@ -462,7 +492,7 @@ def generalized_cross_entropy(
     >>> generalized_cross_entropy(torch.zeros(1, 4), torch.tensor([2]), q=1.0)
     tensor(0.7500)
     """
-    _check_number("q", q, 1e-6, 1.0)
+    _check_number("q", q)
 
     def kernel(log_p: Tensor, target: Tensor) -> Tensor:
         return _generalized(log_p, target, q)
@@ -516,8 +546,8 @@ def symmetric_cross_entropy(
     >>> symmetric_cross_entropy(logits, target, alpha=1.0, beta=1.0)
     tensor(1.3863)
     """
-    _check_number("alpha", alpha, 0.0, 1e30)
-    _check_number("beta", beta, 0.0, 1e30)
+    _check_number("alpha", alpha)
+    _check_number("beta", beta)
     common = {"weight": weight, "ignore_index": ignore_index, "reduction": reduction}
     shannon = shannon_cross_entropy(logits, target, **common)
     reverse = reverse_cross_entropy(logits, target, log_zero=log_zero, **common)
@@ -594,9 +624,16 @@ class _LossModule(nn.Module):
         reduction: str = "mean",
     ) -> None:
         super().__init__()
-        _check_reduction(reduction)
+        _check_options(ignore_index, reduction)
+        _check_weight(weight)
         self.register_buffer("weight", weight)
         self.options = {"ignore_index": ignore_index, "reduction": reduction}
+
+    def _add(self, **numbers: float) -> None:
+        """Add options of the loss's own."""
+        for name, value in numbers.items():
+            _check_number(name, value)
+        self.options |= numbers
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits for soft or hard targets."""
@@ -695,7 +732,7 @@ class ReverseCrossEntropyLoss(_LossModule):
         log_zero: float = -13.8,
     ) -> None:
         super().__init__(weight, ignore_index=ignore_index, reduction=reduction)
-        self.options.update(log_zero=log_zero)
+        self._add(log_zero=log_zero)
 
 
 @_documented
@@ -734,7 +771,7 @@ class GeneralizedCrossEntropyLoss(_LossModule):
         q: float = 0.7,
     ) -> None:
         super().__init__(weight, ignore_index=ignore_index, reduction=reduction)
-        self.options.update(q=q)
+        self._add(q=q)
 
 
 @_documented
@@ -779,7 +816,7 @@ class SymmetricCrossEntropyLoss(_LossModule):
         log_zero: float = -4.0,
     ) -> None:
         super().__init__(weight, ignore_index=ignore_index, reduction=reduction)
-        self.options.update(alpha=alpha, beta=beta, log_zero=log_zero)
+        self._add(alpha=alpha, beta=beta, log_zero=log_zero)
 
 
 @_documented

@@ -2,6 +2,7 @@ import copy
 import math
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -389,7 +390,75 @@ def test_modules_move_their_weight():
     assert list(module.state_dict()) == ["weight"]
 
 
+def test_nothing_waits_for_the_device_to_find_nan():
+    """No value is fetched: the losses work on tensors that have none."""
+    logits = torch.zeros(3, 4, device="meta")
+    for loss in LOSSES.values():
+        assert loss(logits, logits).shape == ()
+
+
+# NaN
+
+
+@every_loss
+@pytest.mark.parametrize("learns", [False, True], ids=["fixed", "learns"])
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
+@pytest.mark.parametrize("place", range(5))
+def test_nan_in_a_target_is_nan_in_its_loss(name, learns, weight, place):
+    logits, target = draw((3, 5))
+    target[1, place] = torch.nan
+    target[2] = torch.eye(5)[place]
+    target.requires_grad_(learns)
+    loss = LOSSES[name](logits, target, weight=weight, reduction="none")
+    assert loss.isnan().tolist() == [False, True, False]
+    assert LOSSES[name](logits, target, weight=weight).isnan()
+
+
+@every_loss
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_nan_is_kept_in_every_precision_and_beside_excluded_classes(name, dtype):
+    logits = torch.tensor([[0.0, 1.0, -torch.inf]], dtype=dtype)
+    target = torch.tensor([[torch.nan, 1.0, 0.0]], dtype=dtype)
+    assert LOSSES[name](logits, target).isnan()
+    assert LOSSES[name](logits[0], target[0]).isnan()
+    assert LOSSES[name](logits * torch.nan, torch.tensor([1])).isnan()
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int64])
+@every_loss
+def test_ignore_index_is_no_class_of_a_small_dtype(name, dtype):
+    """-100 would be class 156 of uint8, and 298 class 42 of int8."""
+    generator = torch.Generator().manual_seed(0)
+    logits, index = torch.randn(2, 200, generator=generator), torch.tensor([42, 100])
+    index[1] = 156 if dtype == torch.uint8 else 100
+    expected = LOSSES[name](logits, index)
+    for ignored in (-100, 298):
+        assert_close(
+            LOSSES[name](logits, index.to(dtype), ignore_index=ignored), expected
+        )
+
+
 # Bad input
+
+WRONG_OPTIONS = {
+    TypeError: {
+        "weight": [
+            [1.0] * 4,
+            torch.ones(4).numpy(),
+            2.0,
+            "balanced",
+            torch.ones(4, dtype=torch.complex64),
+            torch.ones(4, dtype=torch.int64),
+            torch.ones(4, dtype=torch.bool),
+            torch.ones(4).to_sparse(),
+        ],
+        "ignore_index": [None, "0", 1.0, True, torch.tensor(1), [1]],
+    },
+    ValueError: {
+        "weight": [torch.tensor(1.0), torch.ones(1, 4), torch.ones(5)],
+        "reduction": [None, 1, ["mean"], {"sum"}, torch.mean],
+    },
+}
 
 
 @every_loss
@@ -428,6 +497,17 @@ def test_modules_move_their_weight():
             ValueError,
             "reduction .*'mean', 'none', 'sum'",
         ),
+        *(
+            (torch.zeros(3, 4), torch.zeros(3).long(), {key: value}, error, key)
+            for error, options in WRONG_OPTIONS.items()
+            for key, values in options.items()
+            for value in values
+        ),
+        (torch.zeros(3, 4).to_sparse(), torch.zeros(3, 4), {}, TypeError, "logits"),
+        (torch.zeros(3, 4), torch.zeros(3, 4).to_sparse(), {}, TypeError, "target"),
+        (torch.zeros(3, 4) + 0j, torch.zeros(3, 4), {}, TypeError, "logits .*complex"),
+        (torch.zeros(3, 4), torch.zeros(3, 4) + 0j, {}, TypeError, "target .*complex"),
+        (torch.zeros(3, 4), None, {}, TypeError, "target .* NoneType"),
     ],
 )
 def test_bad_input(name, logits, target, options, error, message):
@@ -453,6 +533,40 @@ def test_bad_options(name, own):
         LOSSES[name](torch.zeros(3, 4), torch.zeros(3).long(), **own)
 
 
+@pytest.mark.parametrize("value", [None, "0.5", 1j, True, [0.5], torch.tensor(0.5)])
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("reverse", "log_zero"),
+        ("generalized", "q"),
+        ("symmetric", "alpha"),
+        ("symmetric", "beta"),
+        ("symmetric", "log_zero"),
+    ],
+)
+def test_options_of_a_wrong_type(name, key, value):
+    with pytest.raises(TypeError, match=key):
+        LOSSES[name](torch.zeros(3, 4), torch.zeros(3).long(), **{key: value})
+    with pytest.raises(TypeError, match=key):
+        MODULES[name](**{key: value})
+
+
+def test_options_may_be_numbers_of_numpy():
+    logits, target = draw((4, 5))
+    own = {"alpha": np.float32(0.5), "beta": np.int64(2), "log_zero": np.float64(-3)}
+    expected = LOSSES["symmetric"](logits, target, alpha=0.5, beta=2, log_zero=-3)
+    assert_close(LOSSES["symmetric"](logits, target, **own), expected)
+    assert_close(MODULES["symmetric"](**own)(logits, target), expected)
+
+
 def test_modules_refuse_an_unknown_reduction():
     with pytest.raises(ValueError, match="reduction"):
         losses.CollisionCrossEntropyLoss(reduction="median")
+
+
+@every_loss
+def test_modules_refuse_wrong_options_before_they_are_called(name):
+    for key, values in WRONG_OPTIONS[TypeError].items():
+        for value in values:
+            with pytest.raises(TypeError, match=key):
+                MODULES[name](**{key: value})
