@@ -6,11 +6,13 @@ import contextlib
 import copy
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -19,15 +21,31 @@ from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.utils import noop
 from torch import nn
 
-from sklearn_cce._training.batches import N_TRIED, Changes, Samples
+from sklearn_cce._graph.geometry import (
+    Geometry,
+    has_given_graph,
+    rows_for_graph,
+)
+from sklearn_cce._training.batches import (
+    N_TRIED,
+    Changes,
+    Samples,
+    make_samples,
+    n_batches,
+)
 from sklearn_cce._training.callbacks import CosineAnnealing
 from sklearn_cce._training.errors import blaming, lacks_memory, memory_error
 from sklearn_cce._training.heads import ends_in_linear, without_order
 from sklearn_cce._training.inference import infer
 from sklearn_cce._training.inputs import check_samples
 from sklearn_cce._training.net import CollisionNet
-from sklearn_cce._training.process import drawing, usual_settings
-from sklearn_cce._training.sources import Source, TensorSource, spread_blocks
+from sklearn_cce._training.process import drawing, seeded, usual_settings
+from sklearn_cce._training.sources import (
+    Source,
+    TensorSource,
+    spread_blocks,
+    take,
+)
 from sklearn_cce.modules import FLATTENING, MODULES, Scaling, without_head
 from sklearn_cce.views import Neighbors, View
 
@@ -225,9 +243,89 @@ def check_transforms(views: Sequence[View], source: Source) -> None:
         Changes(transforms, 0, X.device)(X)
 
 
-class BaseCollisionEstimator(BaseEstimator):
-    """Base of the estimators that own a ``CollisionNet``."""
+@dataclass(frozen=True)
+class Task:
+    """What a net is to learn, checked, before any work starts.
 
+    Attributes
+    ----------
+    n_outputs : int
+        Number of clusters or classes.
+    outputs : str
+        What they are, in words.
+    views : sequence of Neighbors and callables
+        What makes further views of a sample.
+    weight : ndarray of shape (n_samples,) or None
+        Sample weights, float64.
+    target : Tensor of shape (n_samples, n_outputs) or None
+        Distributions to learn, float32, on the host; rows of NaN where none is known.
+    params : dict
+        Parameters of a new net.
+    needs_graph : bool
+        Whether neighbours have to be found for something else than the views.
+    watch : Callback or None
+        What watches the training.
+    """
+
+    n_outputs: int
+    outputs: str
+    views: Sequence[View]
+    weight: np.ndarray | None
+    target: torch.Tensor | None
+    params: dict[str, Any]
+    needs_graph: bool = False
+    watch: Callback | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is decided once at the start of a fit.
+
+    Attributes
+    ----------
+    goes_on : bool
+        Whether training goes on with the net of the last fit.
+    one_pass : bool
+        Whether the samples are a chunk of a stream.
+    epochs : int
+        Number of passes over the samples.
+    n_steps : int
+        Number of gradient steps in a pass.
+    seed : int
+        Determines all that is random.
+    """
+
+    goes_on: bool
+    one_pass: bool
+    epochs: int
+    n_steps: int
+    seed: int
+
+
+@contextlib.contextmanager
+def watched(net: CollisionNet, watch: Callback | None) -> Iterator[None]:
+    """Let a callback watch a net inside the block."""
+    if watch is None:
+        yield
+        return
+    net.callbacks_.append(("validation", watch.initialize()))
+    try:
+        yield
+    finally:
+        net.callbacks_.remove(("validation", watch))
+
+
+class BaseCollisionEstimator(BaseEstimator):
+    """The fit that the estimators share; each says what its net is to learn, and how.
+
+    An estimator defines `_task`, which checks its input, and `_learn`, which trains a
+    net. It may extend `_check_params`, `_with_watch`, `_rows`, `_usual_epochs` and
+    `_conclude`.
+    """
+
+    _least_epochs: int
+    _least_steps: int
+    _n_neighbors: int
     _modules: dict[str, Callable[..., nn.Module]] = MODULES
 
     _parameter_constraints: dict = {
@@ -262,6 +360,103 @@ class BaseCollisionEstimator(BaseEstimator):
                 f"{self._sample_shape}."
             )
         return source
+
+    def _fit(
+        self,
+        X: Any,
+        sample_weight: ArrayLike | None,
+        labels: Any = None,
+        *,
+        goes_on: bool,
+        one_pass: bool = False,
+    ) -> Self:
+        """Train a new net, or a copy of the last, and take it over."""
+        self._validate_params()  # scikit-learn leaves this out in further partial_fits
+        with all_or_nothing(self):
+            self._check_params()
+            device = self._device(goes_on)
+            source = check_samples(self, X, device, reset=not goes_on, training=True)
+            task = self._task(source, sample_weight, labels, goes_on)
+            if goes_on:
+                self._check_goes_on(source, task)
+            check_transforms(task.views, source)
+            seed = draw_seed(self.random_state)
+            task = self._with_watch(task, source, seed)
+            with seeded(seed, device):
+                geometry = self._geometry(source, task, seed)
+                n_steps = n_batches(geometry.samples, self.batch_size)
+                epochs = self._epochs(n_steps, goes_on)
+                plan = Plan(goes_on, one_pass, epochs, n_steps, seed)
+                net, converged = self._learn(geometry, task, plan)
+                self._keep(net, source, task, plan)
+                self._conclude(source, task, plan, converged)
+        return self
+
+    def _check_params(self) -> None:
+        """Raise an error unless the parameters are what they may be."""
+        check_callbacks(self.callbacks)
+
+    def _task(
+        self,
+        source: Source,
+        sample_weight: ArrayLike | None,
+        labels: Any,
+        goes_on: bool,
+    ) -> Task:
+        """Check the input and return what a net is to learn."""
+        raise NotImplementedError
+
+    def _with_watch(self, task: Task, source: Source, seed: int) -> Task:
+        """Return the task with what watches the training, if something does."""
+        return task
+
+    def _learn(
+        self, geometry: Geometry, task: Task, plan: Plan
+    ) -> tuple[CollisionNet, bool]:
+        """Return a trained net, and whether its training converged."""
+        raise NotImplementedError
+
+    def _conclude(
+        self, source: Source, task: Task, plan: Plan, converged: bool
+    ) -> None:
+        """Set what the estimator alone has, after its net was taken over."""
+
+    def _check_goes_on(self, source: Source, task: Task) -> None:
+        """Raise a ValueError unless the last network suits samples and outputs."""
+        if (source.shape[1:], task.outputs) != (self._sample_shape, self._outputs):
+            raise ValueError(
+                "Training goes on with the network of the last fit, for samples of "
+                f"shape {self._sample_shape} and {self._outputs}; got samples of shape "
+                f"{source.shape[1:]} and {task.outputs}. Use fit with warm_start=False."
+            )
+
+    def _geometry(self, source: Source, task: Task, seed: int) -> Geometry:
+        """Return the samples to train on, and what relates them."""
+        weight, target = task.weight, task.target
+        keep_order = has_given_graph(task.views)
+        near = any(isinstance(view, Neighbors) for view in task.views)
+        if not keep_order and (near or task.needs_graph):
+            rows = self._rows(len(source), task, seed)
+            if rows is not None:
+                source = take(source, rows)
+                weight = None if weight is None else weight[rows.numpy()]
+                target = None if target is None else target[rows]
+        mergeable = 0 if keep_order else self.batch_size
+        samples = make_samples(source, weight, mergeable, target)
+        return Geometry(samples, task.views, task.n_outputs, self._n_neighbors)
+
+    def _rows(self, n_samples: int, task: Task, seed: int) -> torch.Tensor | None:
+        """Return which samples to train on where neighbours are needed, or None."""
+        return rows_for_graph(n_samples, task.weight, seed)
+
+    def _epochs(self, n_steps: int, goes_on: bool) -> int:
+        """Return the number of passes, of so many steps each, that a fit takes."""
+        usual = max(self._least_epochs, -(-self._least_steps // n_steps))
+        return self.max_epochs or self._usual_epochs(usual, goes_on)
+
+    def _usual_epochs(self, usual: int, goes_on: bool) -> int:
+        """Return how many of the usual passes this fit takes."""
+        return usual
 
     def _n_axes(self, source: Source) -> int:
         """Return how many axes a sample has to the network."""
@@ -298,7 +493,7 @@ class BaseCollisionEstimator(BaseEstimator):
         scheduled = any(isinstance(c, LRScheduler) for _, c in net.callbacks_)
         if anneal and not scheduled:
             net.initialize_optimizer()
-            n_steps = epochs * net.n_batches(samples)
+            n_steps = epochs * n_batches(samples, net.batch_size)
             extra.append(("annealing", CosineAnnealing(n_steps)))
         own = net.callbacks_
         net.callbacks_ = own + extra
@@ -316,7 +511,6 @@ class BaseCollisionEstimator(BaseEstimator):
         self, samples: Samples, n_outputs: int, **params: Any
     ) -> CollisionNet:
         """Return a new net, ready to be trained."""
-        check_callbacks(self.callbacks)
         shape = samples.source.shape[1:]
         in_shape = shape[0] if len(shape) == 1 else shape
         named = isinstance(self.module, str)
@@ -350,14 +544,15 @@ class BaseCollisionEstimator(BaseEstimator):
         net.set_params(batch_size=self.batch_size, **params)
         return net
 
-    def _keep(self, net: CollisionNet, source: Source) -> None:
+    def _keep(self, net: CollisionNet, source: Source, task: Task, plan: Plan) -> None:
         """Take over a trained net."""
+        self.n_iter_ = len(net.history) - (len(self.history_) if plan.goes_on else 0)
         some = source[: min(len(source), N_TRIED)]
         net.check_trained(some)
         self.net_ = net
         self.module_ = net.module_
         self.history_ = net.history
-        self._sample_shape = source.shape[1:]
+        self._sample_shape, self._outputs = source.shape[1:], task.outputs
         with net.drawing():
             self._shows_body = ends_in_linear(without_order(net.module_), some)
             self._n_features_out = self._represent(TensorSource(some[:1])).shape[1]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
@@ -18,22 +17,17 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_cce._base import (
-    BaseCollisionEstimator,
-    all_or_nothing,
-    check_transforms,
-    draw_seed,
-)
+from sklearn_cce._base import BaseCollisionEstimator, Plan, Task, watched
 from sklearn_cce._classifier_modules import CLASSIFIER_MODULES
-from sklearn_cce._graph.geometry import Geometry, has_given_graph, rows_for_graph
+from sklearn_cce._graph.geometry import Geometry
 from sklearn_cce._graph.spreading import spread_labels
-from sklearn_cce._training.batches import Samples, make_samples
+from sklearn_cce._training.batches import Samples
 from sklearn_cce._training.callbacks import Validation
-from sklearn_cce._training.inference import infer
-from sklearn_cce._training.inputs import check_samples, check_weight
+from sklearn_cce._training.inference import infer, most_probable, probabilities
+from sklearn_cce._training.inputs import check_weight
 from sklearn_cce._training.net import CollisionNet
-from sklearn_cce._training.process import drawing, seeded
-from sklearn_cce._training.shares import check_prior
+from sklearn_cce._training.process import drawing
+from sklearn_cce._training.shares import check_shares
 from sklearn_cce._training.sources import Source, take
 from sklearn_cce._training.targets import (
     as_array,
@@ -44,12 +38,7 @@ from sklearn_cce._training.targets import (
     read_labels,
     smooth,
 )
-from sklearn_cce._training.validation import (
-    held_out,
-    hits,
-    most_probable,
-    probabilities,
-)
+from sklearn_cce._training.validation import held_out, hits
 from sklearn_cce.losses import (
     CollisionCrossEntropyLoss,
     GeneralizedCrossEntropyLoss,
@@ -61,12 +50,6 @@ from sklearn_cce.losses import (
 from sklearn_cce.pseudo_labels import UPDATES
 from sklearn_cce.views import Neighbors, View, make_views
 
-LEAST_EPOCHS, LEAST_STEPS = 30, 1000
-"""Least passes and gradient steps of a fit by default."""
-
-N_NEIGHBORS = 5
-"""Number of neighbours that serve as views by default."""
-
 LOSSES: dict[str, type[nn.Module]] = {
     "collision": CollisionCrossEntropyLoss,
     "shannon": ShannonCrossEntropyLoss,
@@ -75,6 +58,33 @@ LOSSES: dict[str, type[nn.Module]] = {
     "symmetric": SymmetricCrossEntropyLoss,
     "mae": MeanAbsoluteErrorLoss,
 }
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What the user says of the samples, and all classes, where these are known."""
+
+    y: Any
+    classes: np.ndarray | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassTask(Task):
+    """What a net is to learn of classes.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_outputs,)
+        The classes in sorted order.
+    targets : ndarray of shape (n_samples, n_outputs)
+        The distributions as they were given.
+    holds_out : bool
+        Whether samples are kept out to watch the training.
+    """
+
+    classes: np.ndarray
+    targets: np.ndarray
+    holds_out: bool
 
 
 class CollisionClassifier(ClassifierMixin, BaseCollisionEstimator):
@@ -226,6 +236,8 @@ default='auto'
     True
     """
 
+    _least_epochs, _least_steps = 30, 1000
+    _n_neighbors = 5
     _modules = CLASSIFIER_MODULES
 
     _parameter_constraints: dict = {
@@ -335,11 +347,7 @@ default='auto'
             If the loss becomes non-finite; an earlier fit is then left as it was.
         """
         goes_on = self.warm_start and hasattr(self, "net_")
-        with all_or_nothing(self):
-            self._fit(X, y, sample_weight, goes_on)
-            if not self.warm_start:
-                self.net_.optimizer_.state.clear()
-        return self
+        return self._fit(X, sample_weight, Labels(y), goes_on=goes_on)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -380,10 +388,8 @@ default='auto'
             If the loss becomes non-finite; the estimator is then left as it was.
         """
         goes_on = hasattr(self, "net_")
-        with all_or_nothing(self):
-            classes = self._check_classes(classes, y, goes_on)
-            self._fit(X, y, sample_weight, goes_on, classes)
-        return self
+        labels = Labels(y, self._check_classes(classes, y, goes_on))
+        return self._fit(X, sample_weight, labels, goes_on=goes_on, one_pass=True)
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the most probable class of every sample.
@@ -455,7 +461,7 @@ default='auto'
         if not labelled.any():
             raise ValueError("y must label at least one sample; all are unlabelled.")
         if weight is not None:
-            weight = weight.numpy()[labelled]
+            weight = weight[labelled]
             check_label_weight(weight.any())
         chosen = infer(self.module_, source, most_probable)
         return float(np.average(hits(chosen[labelled], known), weights=weight))
@@ -483,68 +489,44 @@ default='auto'
             f"{self.classes_.tolist()}; got {given.tolist()}."
         )
 
-    def _check_goes_on(
-        self, sample_shape: tuple[int, ...], classes: np.ndarray
-    ) -> None:
-        """Raise a ValueError unless the last network suits samples and classes."""
-        same = np.array_equal(classes, self.classes_)
-        if sample_shape != self._sample_shape or not same:
-            raise ValueError(
-                "Training goes on with the network of the last fit, for samples of "
-                f"shape {self._sample_shape} and classes {self.classes_.tolist()}; got "
-                f"samples of shape {sample_shape} and classes {classes.tolist()}. Use "
-                "fit with warm_start=False."
-            )
-
-    def _fit(
+    def _task(
         self,
-        X: Any,
-        y: Any,
+        source: Source,
         sample_weight: ArrayLike | None,
+        labels: Labels,
         goes_on: bool,
-        classes: np.ndarray | None = None,
-    ) -> None:
-        """Train a new net, or a copy of the last; by one pass if classes are given."""
-        device = self._device(goes_on)
-        source = check_samples(self, X, device, reset=not goes_on, training=True)
-        found, targets = make_targets(y, len(source), classes)
-        if goes_on:
-            self._check_goes_on(source.shape[1:], found)
+    ) -> ClassTask:
+        classes, targets = make_targets(labels.y, len(source), labels.classes)
         weight = relative(check_weight(sample_weight, source))
         masses = class_masses(targets, weight)
-        if classes is None:
+        if labels.classes is None:
             check_label_weight(masses.any())
-        params = self._class_params(found, masses)
-        views = self._make_views(targets, self._n_axes(source))
-        check_transforms(views, source)
-        seed = draw_seed(self.random_state)
-        one_pass, watch = classes is not None, None
-        if self.early_stopping and not one_pass:
-            watch, weight = self._hold_out(source, targets, weight, seed)
-        with seeded(seed, device):
-            geometry = self._geometry(source, weight, targets, views, seed)
-            if goes_on:
-                net = self._copy_net(
-                    fairness_weight=float(self.fairness_weight), lr=self.lr
-                )
-            else:
-                net = self._make_net(geometry.samples, len(found), **params)
-            with watched(net, watch):
-                self._learn(net, geometry, goes_on, one_pass, seed)
-            self.n_iter_ = len(net.history) - (len(self.history_) if goes_on else 0)
-            self._keep(net, source)
-        self.classes_ = found
+        return ClassTask(
+            n_outputs=len(classes),
+            outputs=f"classes {classes.tolist()}",
+            views=self._make_views(targets, self._n_axes(source)),
+            weight=weight,
+            target=torch.from_numpy(smooth(targets, self.label_smoothing)),
+            params=self._class_params(classes, masses),
+            classes=classes,
+            targets=targets,
+            holds_out=self.early_stopping and labels.classes is None,
+        )
 
     def _class_params(self, classes: np.ndarray, masses: np.ndarray) -> dict[str, Any]:
         """Return the parameters of a new net that depend on the classes."""
         weights = class_weights(self.class_weight, classes, masses)
         if weights is not None:
             weights = torch.tensor(weights, dtype=torch.float32)
+        shares = (masses + 1) / (masses + 1).sum()
+        if self.class_prior is not None:
+            given = self.class_prior
+            shares = check_shares("class_prior", given, len(classes), "class")
         return {
             "criterion": LOSSES[self.loss],
             "criterion__weight": weights,
-            "fairness_weight": float(self.fairness_weight),
-            "prior": check_prior(self.class_prior, classes, masses),
+            "fairness_weight": self.fairness_weight,
+            "prior": shares,
             "pseudo_labels": self.pseudo_labels,
             "lr": self.lr,
         }
@@ -557,81 +539,62 @@ default='auto'
             return []
         return make_views("auto", n_axes)
 
-    def _hold_out(
-        self,
-        source: Source,
-        targets: np.ndarray,
-        weight: np.ndarray | None,
-        seed: int,
-    ) -> tuple[Validation, np.ndarray]:
-        """Return what watches some samples, and the weights without these."""
+    def _with_watch(self, task: ClassTask, source: Source, seed: int) -> ClassTask:
+        """Keep samples out of the training, and let them watch it."""
+        if not task.holds_out:
+            return task
+        targets, weight = task.targets, task.weight
         rng = np.random.default_rng(seed)
-        index = held_out(targets, weight, float(self.validation_fraction), rng)
-        weight = np.ones(len(targets)) if weight is None else weight
+        index = held_out(targets, weight, self.validation_fraction, rng)
+        weight = np.ones(len(targets)) if weight is None else weight.copy()
         some = take(source, torch.from_numpy(index))
-        watch = Validation(some, targets[index], weight[index], int(self.patience))
-        left = weight.copy()
-        left[index] = 0
-        return watch, left
+        watch = Validation(some, targets[index], weight[index], self.patience)
+        weight[index] = 0
+        return replace(task, watch=watch, weight=weight)
 
-    def _geometry(
-        self,
-        source: Source,
-        weight: np.ndarray | None,
-        targets: np.ndarray,
-        views: list[View],
-        seed: int,
-    ) -> Geometry:
-        """Return the samples to train on, and what relates them."""
-        target = torch.from_numpy(smooth(targets, float(self.label_smoothing)))
-        weight = None if weight is None else torch.from_numpy(weight)
-        keep_order = has_given_graph(views)
-        if not keep_order and any(isinstance(view, Neighbors) for view in views):
-            rows = rows_for_graph(len(source), weight, seed)
-            if rows is not None:
-                rows = with_labelled(rows, target, weight)
-                source, target = take(source, rows), target[rows]
-                weight = None if weight is None else weight[rows]
-        mergeable = 0 if keep_order else int(self.batch_size)
-        samples = make_samples(source, weight, mergeable, target)
-        return Geometry(samples, views, targets.shape[1], N_NEIGHBORS)
+    def _rows(self, n_samples: int, task: ClassTask, seed: int) -> torch.Tensor | None:
+        rows = super()._rows(n_samples, task, seed)
+        return None if rows is None else with_labelled(rows, task.target, task.weight)
 
     def _learn(
-        self,
-        net: CollisionNet,
-        geometry: Geometry,
-        goes_on: bool,
-        one_pass: bool,
-        seed: int,
-    ) -> None:
+        self, geometry: Geometry, task: ClassTask, plan: Plan
+    ) -> tuple[CollisionNet, bool]:
+        if plan.goes_on:
+            net = self._copy_net(fairness_weight=self.fairness_weight, lr=self.lr)
+        else:
+            net = self._make_net(geometry.samples, task.n_outputs, **task.params)
+        with watched(net, task.watch):
+            return net, self._learn_labels(net, geometry, plan)
+
+    def _learn_labels(self, net: CollisionNet, geometry: Geometry, plan: Plan) -> bool:
         """Train a net; if labels are missing, first on labels of samples nearby."""
         with drawing(only_torch=True):
             samples = geometry.with_views()
-        if one_pass:
-            self._train(net, samples, 1, seed, anneal=False)
-            return
-        epochs = int(self.max_epochs or default_epochs(net, samples))
-        if not goes_on and bool(samples.target.isnan().any()) and epochs > 1:
-            self._train(net, warm_up_samples(geometry), epochs // 2, seed)
+        if plan.one_pass:
+            return self._train(net, samples, 1, plan.seed, anneal=False)
+        epochs, missing = plan.epochs, bool(samples.target.isnan().any())
+        if missing and not plan.goes_on and epochs > 1:
+            self._train(net, warm_up_samples(geometry), epochs // 2, plan.seed)
             epochs -= epochs // 2
             if net.interrupted_:
-                return
-        self._train(net, samples, epochs, seed)
+                return True
+        return self._train(net, samples, epochs, plan.seed)
 
-
-def default_epochs(net: CollisionNet, samples: Samples) -> int:
-    """Return the number of passes over the data that a fit takes by default."""
-    n_batches = len(net.get_iterator(samples, training=True))
-    return max(LEAST_EPOCHS, -(-LEAST_STEPS // n_batches))
+    def _conclude(
+        self, source: Source, task: ClassTask, plan: Plan, converged: bool
+    ) -> None:
+        self.classes_ = task.classes
+        if not (self.warm_start or plan.one_pass):
+            self.net_.optimizer_.state.clear()
 
 
 def with_labelled(
-    rows: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None
+    rows: torch.Tensor, target: torch.Tensor, weight: np.ndarray | None
 ) -> torch.Tensor:
     """Add the labelled samples to a subset, or so many as the subset has."""
     usable = ~target[:, 0].isnan()
     if weight is not None:
-        usable &= weight > 0
+        usable &= torch.from_numpy(weight > 0)
     usable[rows] = False
     others = usable.nonzero()[:, 0]
     step = -(-max(len(others), 1) // len(rows))
@@ -659,19 +622,6 @@ def check_label_weight(has_weight: bool) -> None:
         raise ValueError("sample_weight must be positive for a labelled sample.")
 
 
-def relative(weight: torch.Tensor | None) -> np.ndarray | None:
+def relative(weight: np.ndarray | None) -> np.ndarray | None:
     """Return weights whose positive entries have mean 1."""
-    return None if weight is None else (weight / weight[weight > 0].mean()).numpy()
-
-
-@contextlib.contextmanager
-def watched(net: CollisionNet, watch: Callback | None) -> Iterator[None]:
-    """Let a callback watch a net inside the block."""
-    if watch is None:
-        yield
-        return
-    net.callbacks_.append(("validation", watch.initialize()))
-    try:
-        yield
-    finally:
-        net.callbacks_.remove(("validation", watch))
+    return None if weight is None else weight / weight[weight > 0].mean()

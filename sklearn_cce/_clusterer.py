@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -25,26 +24,21 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_cce._base import (
-    BaseCollisionEstimator,
-    all_or_nothing,
-    check_transforms,
-    draw_seed,
-)
+from sklearn_cce._base import BaseCollisionEstimator, Plan, Task
 from sklearn_cce._graph.geometry import (
     N_COMPONENTS,
     Geometry,
-    has_given_graph,
-    rows_for_graph,
 )
 from sklearn_cce._graph.start import Start, estimated_prior
-from sklearn_cce._training.batches import N_TRIED, Samples, make_samples
+from sklearn_cce._training.batches import N_TRIED
 from sklearn_cce._training.causes import Outcome, likely_cause
 from sklearn_cce._training.inference import infer, most_probable, probabilities
-from sklearn_cce._training.inputs import check_samples, check_weight
+from sklearn_cce._training.inputs import check_weight
 from sklearn_cce._training.net import CollisionNet
-from sklearn_cce._training.process import drawing, seeded
-from sklearn_cce._training.sources import Source, take
+from sklearn_cce._training.process import drawing
+from sklearn_cce._training.shares import check_shares
+from sklearn_cce._training.sources import Source
+from sklearn_cce._training.targets import as_numbers, warn
 from sklearn_cce.losses import (
     CollisionCrossEntropyLoss,
     ReverseCrossEntropyLoss,
@@ -59,8 +53,8 @@ MOST_SPECTRAL, LEAST_SPECTRAL, SPECTRAL_CLUSTERS = 48, 24, 960
 """Bounds of the number of spectral clusterings whose mean the network learns first, and
 of all their clusters."""
 
-LEAST_EPOCHS, LEAST_STEPS, FROM_SCRATCH = 10, 600, 5
-"""Least passes and gradient steps of a fit, and how many times that without a start."""
+FROM_SCRATCH = 5
+"""How many times the usual passes and gradient steps a fit takes without a start."""
 
 LEARNING_RATE, LEARNING_RATES = 1e-3, {"linear": 1e-2}
 """The usual one, and that of a single layer: no other makes its steps larger."""
@@ -93,12 +87,6 @@ def kept_state(net: CollisionNet) -> Learnt:
     """Return what a net has learnt."""
     weights = {k: v.clone() for k, v in net.module_.state_dict().items()}
     return Learnt(weights, net.prices_.clone(), net.n_used_)
-
-
-def default_epochs(samples: Samples, net: CollisionNet, has_start: bool) -> int:
-    """Return the number of passes over the data that a fit takes by default."""
-    epochs = max(LEAST_EPOCHS, -(-LEAST_STEPS // net.n_batches(samples)))
-    return epochs if has_start else FROM_SCRATCH * epochs
 
 
 class CollisionClusterer(
@@ -239,6 +227,8 @@ class CollisionClusterer(
     (4, 3)
     """
 
+    _least_epochs, _least_steps = 10, 600
+    _n_neighbors = 10
     _modules = MODULES | {
         name: functools.partial(MODULES[name], n_components=N_COMPONENTS)
         for name in ("linear", "mlp")
@@ -348,9 +338,7 @@ class CollisionClusterer(
             as it was.
         """
         goes_on = self.warm_start and hasattr(self, "net_")
-        with all_or_nothing(self):
-            self._fit(X, sample_weight, goes_on)
-        return self
+        return self._fit(X, sample_weight, goes_on=goes_on)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -384,9 +372,8 @@ class CollisionClusterer(
         FloatingPointError
             If the loss becomes non-finite; the estimator is then left as it was.
         """
-        with all_or_nothing(self):
-            self._fit(X, sample_weight, hasattr(self, "net_"), one_pass=True)
-        return self
+        goes_on = hasattr(self, "net_")
+        return self._fit(X, sample_weight, goes_on=goes_on, one_pass=True)
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the most probable cluster of every sample.
@@ -473,109 +460,95 @@ class CollisionClusterer(
         rate = LEARNING_RATES.get(self.module if named else "", LEARNING_RATE)
         return rate * geometry.crowding if named and self.module in FLATTENING else rate
 
-    def _check_prior(self) -> np.ndarray | None:
+    def _check_params(self) -> None:
+        super()._check_params()
+        if self.cluster_prior is not None:
+            self._prior()
+
+    def _prior(self) -> np.ndarray | None:
+        """Return the shares of the clusters that are set, if they are."""
         if self.cluster_prior is None:
             return None
-        accepted = (
-            f"cluster_prior must be {self.n_clusters} non-negative numbers that sum "
-            f"to 1, one per cluster; got {self.cluster_prior!r}."
+        return check_shares(
+            "cluster_prior", self.cluster_prior, self.n_clusters, "cluster"
         )
-        try:
-            prior = np.asarray(self.cluster_prior, dtype=float)
-        except (TypeError, ValueError) as error:
-            raise ValueError(accepted) from error
-        if (
-            prior.shape != (self.n_clusters,)
-            or not np.all(prior >= 0)
-            or abs(prior.sum() - 1) > 1e-6
-        ):
-            raise ValueError(accepted)
-        return prior
 
     def _check_init(self, n_samples: int) -> torch.Tensor | None:
         """Return the labels to begin with as distributions, where they are given."""
         if isinstance(self.init, str):
             return None
         K = self.n_clusters
-        labels = np.asarray(self.init)
-        if labels.shape == (n_samples,) and np.isin(labels, np.arange(K)).all():
-            return torch.eye(K)[torch.from_numpy(labels.astype(np.int64))]
-        soft = labels.shape == (n_samples, K) and labels.dtype.kind in "fiub"
-        if soft and np.all(labels >= 0) and np.allclose(labels.sum(1), 1, atol=1e-4):
-            return torch.from_numpy(labels.astype(np.float32))
-        raise ValueError(
+        accepted = (
             "init must be 'spectral', 'random', an array of shape (n_samples,) with "
             f"clusters from 0 to {K - 1}, or one of shape (n_samples, n_clusters) with "
-            f"rows that sum to 1, here ({n_samples}, {K}); got shape {labels.shape}."
+            f"rows that sum to 1, here ({n_samples}, {K})"
         )
+        try:
+            labels = as_numbers(self.init)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{accepted}; {error}") from error
+        if labels.shape == (n_samples,) and np.isin(labels, np.arange(K)).all():
+            return torch.eye(K)[torch.from_numpy(labels.astype(np.int64))]
+        soft = labels.shape == (n_samples, K) and bool(np.all(labels >= 0))
+        if soft and np.allclose(labels.sum(1), 1, atol=1e-4):
+            return torch.from_numpy(labels.astype(np.float32))
+        raise ValueError(f"{accepted}; got shape {labels.shape}.")
 
-    def _fit(
+    def _task(
         self,
-        X: Any,
+        source: Source,
         sample_weight: ArrayLike | None,
+        labels: None,
         goes_on: bool,
-        one_pass: bool = False,
-    ) -> None:
-        """Train a new net, or a copy of the last, and take it over."""
-        prior = self._check_prior()
-        device = self._device(goes_on)
-        source = check_samples(self, X, device, reset=not goes_on, training=True)
+    ) -> Task:
         if len(source) < self.n_clusters and not goes_on:
             raise ValueError(
                 f"n_samples={len(source)} should be >= n_clusters={self.n_clusters}."
             )
-        if goes_on:
-            self._check_goes_on(source.shape[1:])
-        weight = check_weight(sample_weight, source)
-        given = self._check_init(len(source)) if not goes_on else None
-        views = make_views(self.views, self._n_axes(source))
-        check_transforms(views, source)
-        seed = draw_seed(self.random_state)
-        with seeded(seed, device):
-            geometry = self._geometry(source, weight, given, views, seed)
-            if goes_on:
-                net = self._copy_net(
-                    fairness_weight=self.fairness_weight,
-                    lr=self._learning_rate(geometry),
-                )
-                usual = default_epochs(geometry.samples, net, has_start=True) // 2
-                epochs = self.max_epochs or usual
-                converged = self._self_label(net, geometry, epochs, one_pass, seed)
-            else:
-                with drawing(only_torch=True):
-                    start = self._start(geometry, seed)
-                net, converged = self._best_net(geometry, start, prior, one_pass, seed)
-            self.n_iter_ = len(net.history) - (len(self.history_) if goes_on else 0)
-            self._keep(net, source)
-            with net.drawing():
-                self.labels_ = infer(net.module_, source, most_probable)
-            if not one_pass:
-                net.optimizer_.state.clear()
-                self._order_clusters(source, weight)
-                self._warn(converged, source, weight, net.n_batches(geometry.samples))
+        params = {
+            "criterion": LOSSES[self.loss],
+            "fairness_weight": self.fairness_weight,
+            "pseudo_labels": self.pseudo_labels,
+        }
+        return Task(
+            n_outputs=self.n_clusters,
+            outputs=f"n_clusters={self.n_clusters}",
+            views=make_views(self.views, self._n_axes(source)),
+            weight=check_weight(sample_weight, source),
+            target=None if goes_on else self._check_init(len(source)),
+            params=params,
+            needs_graph=self._init_is("spectral"),
+        )
 
-    def _geometry(
-        self,
-        source: Source,
-        weight: torch.Tensor | None,
-        given: torch.Tensor | None,
-        views: list[View],
-        seed: int,
-    ) -> Geometry:
-        """Return the samples to train on, and what relates them."""
-        keep_order = has_given_graph(views)
-        spectral = isinstance(self.init, str) and self.init == "spectral"
-        if not keep_order and (
-            spectral or any(isinstance(v, Neighbors) for v in views)
-        ):
-            rows = rows_for_graph(len(source), weight, seed)
-            if rows is not None:
-                source = take(source, rows)
-                weight = None if weight is None else weight[rows]
-                given = None if given is None else given[rows]
-        mergeable = 0 if keep_order else self.batch_size
-        samples = make_samples(source, weight, mergeable, given)
-        return Geometry(samples, views, self.n_clusters)
+    def _init_is(self, name: str) -> bool:
+        return isinstance(self.init, str) and self.init == name
+
+    def _usual_epochs(self, usual: int, goes_on: bool) -> int:
+        if goes_on:
+            return usual // 2
+        return FROM_SCRATCH * usual if self._init_is("random") else usual
+
+    def _learn(
+        self, geometry: Geometry, task: Task, plan: Plan
+    ) -> tuple[CollisionNet, bool]:
+        if not plan.goes_on:
+            with drawing(only_torch=True):
+                start = self._start(geometry, plan.seed)
+            return self._best_net(geometry, start, task, plan)
+        net = self._copy_net(
+            fairness_weight=self.fairness_weight, lr=self._learning_rate(geometry)
+        )
+        return net, self._self_label(net, geometry, plan.epochs, plan)
+
+    def _conclude(
+        self, source: Source, task: Task, plan: Plan, converged: bool
+    ) -> None:
+        with self.net_.drawing():
+            self.labels_ = infer(self.module_, source, most_probable)
+        if not plan.one_pass:
+            self.net_.optimizer_.state.clear()
+            self._order_clusters(source, task.weight)
+            self._warn(source, task, plan, converged)
 
     def _start(self, geometry: Geometry, seed: int) -> Start | None:
         """Return what the network learns first, if anything."""
@@ -585,7 +558,7 @@ class CollisionClusterer(
         if samples.target is not None:
             given = samples.target.cpu().numpy()
             return Start(given, estimated_prior(given, weight), certain=False)
-        if self.init == "random":
+        if self._init_is("random"):
             return None
         usual = np.clip(
             SPECTRAL_CLUSTERS // self.n_clusters, LEAST_SPECTRAL, MOST_SPECTRAL
@@ -594,96 +567,61 @@ class CollisionClusterer(
         return geometry.initial_labels(weight, n_spectral, seed)
 
     def _best_net(
-        self,
-        geometry: Geometry,
-        start: Start | None,
-        prior: np.ndarray | None,
-        one_pass: bool,
-        seed: int,
+        self, geometry: Geometry, start: Start | None, task: Task, plan: Plan
     ) -> tuple[CollisionNet, bool]:
         """Train new nets, and return the one with the smallest loss."""
         once = start is not None or self.n_init == "auto"
         trained = []
         for i in range(1 if once else self.n_init):
-            trained.append(
-                self._new_net(geometry, start, prior, one_pass, seed + RESTART * i)
-            )
+            own = replace(plan, seed=plan.seed + RESTART * i)
+            trained.append(self._new_net(geometry, start, task, own))
             if trained[-1][0].interrupted_:
                 return trained[0]
         return min(trained, key=lambda result: result[0].last_loss())
 
     def _new_net(
-        self,
-        geometry: Geometry,
-        start: Start | None,
-        prior: np.ndarray | None,
-        one_pass: bool,
-        seed: int,
+        self, geometry: Geometry, start: Start | None, task: Task, plan: Plan
     ) -> tuple[CollisionNet, bool]:
         """Train a new net, first on the labels to begin with."""
-        samples = geometry.samples
+        samples, prior = geometry.samples, self._prior()
+        shares = np.full(task.n_outputs, 1 / task.n_outputs)
         if start is not None:
             labels = torch.from_numpy(start.labels).to(samples.source.device)
-            samples = replace(samples, target=labels)
-        equal = np.full(self.n_clusters, 1 / self.n_clusters)
-        suggested = equal if start is None else start.prior
-        net = self._make_net(
-            samples,
-            self.n_clusters,
-            criterion=LOSSES[self.loss],
-            fairness_weight=self.fairness_weight,
-            prior=suggested if prior is None else prior,
-            pseudo_labels=self.pseudo_labels,
-            lr=self._learning_rate(geometry),
-        )
-        epochs = self.max_epochs or default_epochs(samples, net, start is not None)
+            samples, shares = replace(samples, target=labels), start.prior
+        rate = self._learning_rate(geometry)
+        shares = shares if prior is None else prior
+        params = task.params | {"prior": shares, "lr": rate}
+        net = self._make_net(samples, task.n_outputs, **params)
         if start is None:
-            return net, self._self_label(net, geometry, epochs, one_pass, seed)
+            return net, self._self_label(net, geometry, plan.epochs, plan)
         certain = start.certain and prior is None
-        n_first = epochs if certain else epochs // 2
+        n_first = plan.epochs if certain else plan.epochs // 2
         learnt, converged = None, True
         if n_first:
-            converged = self._train(net, samples, n_first, seed)
+            converged = self._train(net, samples, n_first, plan.seed)
             if net.interrupted_:
                 return net, True
             learnt = kept_state(net)
         if certain:
             return net, converged or self.max_epochs is None
-        converged = self._self_label(net, geometry, epochs - n_first, one_pass, seed)
+        converged = self._self_label(net, geometry, plan.epochs - n_first, plan)
         if prior is None and learnt is not None and net.n_used_ < learnt.n_used:
             learnt.restore(net)
         return net, converged
 
     def _self_label(
-        self,
-        net: CollisionNet,
-        geometry: Geometry,
-        epochs: int,
-        one_pass: bool,
-        seed: int,
+        self, net: CollisionNet, geometry: Geometry, epochs: int, plan: Plan
     ) -> bool:
         """Train on pseudo-labels, and return whether that converged."""
         with drawing(only_torch=True):
             samples = replace(geometry.with_views(), target=None)
-        if one_pass:
-            return self._train(net, samples, 1, seed, anneal=False)
-        return self._train(net, samples, epochs, seed) or self.max_epochs is None
+        if plan.one_pass:
+            return self._train(net, samples, 1, plan.seed, anneal=False)
+        return self._train(net, samples, epochs, plan.seed) or self.max_epochs is None
 
-    def _check_goes_on(self, sample_shape: tuple[int, ...]) -> None:
-        """Raise a ValueError unless the last network suits samples and clusters."""
-        last, now = len(self.net_.prior), self.n_clusters
-        if (sample_shape, now) != (self._sample_shape, last):
-            raise ValueError(
-                "Training goes on with the network of the last fit, for samples of "
-                f"shape {self._sample_shape} and n_clusters={last}; got samples of "
-                f"shape {sample_shape} and n_clusters={now}. Use fit with "
-                "warm_start=False."
-            )
-
-    def _order_clusters(self, source: Source, weight: torch.Tensor | None) -> None:
+    def _order_clusters(self, source: Source, weight: np.ndarray | None) -> None:
         """Move the clusters that no weight falls on behind the others."""
-        weights = None if weight is None else weight.numpy()
-        sizes = np.bincount(self.labels_, weights, self.n_clusters)
+        sizes = np.bincount(self.labels_, weight, self.n_clusters)
         order = np.argsort(sizes == 0, kind="stable")
         if (order[1:] > order[:-1]).all():
             return
@@ -692,26 +630,19 @@ class CollisionClusterer(
         with self.net_.drawing():
             self.labels_ = infer(self.module_, source, most_probable)
 
-    def _warn(
-        self,
-        converged: bool,
-        source: Source,
-        weight: torch.Tensor | None,
-        n_batches: int,
-    ) -> None:
+    def _warn(self, source: Source, task: Task, plan: Plan, converged: bool) -> None:
         """Say that clusters are missing, or else that the training ended early."""
-        prior, text = self.net_.prior, None
+        prior, text, n_steps = self.net_.prior, None, plan.n_steps
         used, wanted = len(np.unique(self.labels_)), np.count_nonzero(prior)
         if used < wanted:
-            n_steps = self.n_iter_ * n_batches
             limit = None if converged else self.max_epochs
-            fit = Outcome(source, weight, prior, n_steps, limit)
+            fit = Outcome(source, task.weight, prior, self.n_iter_ * n_steps, limit)
             text = f"Only {used} of {wanted} clusters are used. {likely_cause(fit)}"
         elif not converged:
-            steps = f"{n_batches} gradient step" + "s" * (n_batches > 1)
+            steps = f"{n_steps} gradient step" + "s" * (n_steps > 1)
             text = (
                 f"The training loss was still falling after {self.n_iter_} epochs of "
                 f"{steps} each. Increase max_epochs, lr or tol."
             )
         if text is not None:
-            warnings.warn(text, ConvergenceWarning, stacklevel=5)
+            warn(text, ConvergenceWarning)

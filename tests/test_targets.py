@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.exceptions import DataConversionWarning
 
-from sklearn_cce._training.shares import check_prior
+from sklearn_cce._training.shares import check_shares
 from sklearn_cce._training.targets import (
     as_numbers,
     check_classes,
@@ -473,12 +473,10 @@ def test_what_is_no_number_is_not_read_as_one(given):
         as_numbers(given)
 
 
-def test_prior_is_the_shares_unless_given():
-    classes, masses = np.arange(2), np.array([29.0, 9.0])
-    np.testing.assert_allclose(check_prior(None, classes, masses), [0.75, 0.25])
-    assert check_prior([0.5, 0.5], classes, masses).tolist() == [0.5, 0.5]
+def test_shares_are_read_as_numbers():
+    assert check_shares("class_prior", [0.5, 0.5], 2, "class").tolist() == [0.5, 0.5]
     shares = torch.tensor([0.25, 0.75], requires_grad=True)
-    assert check_prior(shares, classes, masses).tolist() == [0.25, 0.75]
+    assert check_shares("class_prior", shares, 2, "class").tolist() == [0.25, 0.75]
 
 
 @pytest.mark.parametrize(
@@ -504,4 +502,4 @@ def test_prior_is_the_shares_unless_given():
 )
 def test_what_is_wrong_with_the_prior_is_said(prior):
     with pytest.raises(ValueError, match="class_prior must be 2 non-negative"):
-        check_prior(prior, np.arange(2), np.ones(2))
+        check_shares("class_prior", prior, 2, "class")

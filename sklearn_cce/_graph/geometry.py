@@ -220,14 +220,16 @@ def has_given_graph(views: Sequence[View]) -> bool:
     return any(isinstance(v, Neighbors) and v.graph is not None for v in views)
 
 
-def rows_for_graph(n_samples: int, weight: Tensor | None, seed: int) -> Tensor | None:
+def rows_for_graph(
+    n_samples: int, weight: np.ndarray | None, seed: int
+) -> Tensor | None:
     """Return which samples a graph is made of: those of weight, and not too many.
 
     Parameters
     ----------
     n_samples : int
         Number of samples.
-    weight : Tensor of shape (n_samples,) or None
+    weight : ndarray of shape (n_samples,) or None
         Their weights.
     seed : int
         Draws the subset.
@@ -237,7 +239,7 @@ def rows_for_graph(n_samples: int, weight: Tensor | None, seed: int) -> Tensor |
     Tensor of shape (n_rows,), int64, or None
         Rising indices; None for all.
     """
-    rows = np.arange(n_samples) if weight is None else np.flatnonzero(weight.numpy())
+    rows = np.arange(n_samples) if weight is None else np.flatnonzero(weight)
     if len(rows) > LARGEST_GRAPH:
         rng = np.random.default_rng(seed)
         rows = np.sort(rng.choice(rows, SUBSET, replace=False, shuffle=False))

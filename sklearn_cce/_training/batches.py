@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -68,7 +69,7 @@ class Samples:
 
 def make_samples(
     source: Source,
-    weight: Tensor | None,
+    weight: np.ndarray | None,
     batch_size: int,
     target: Tensor | None = None,
 ) -> Samples:
@@ -81,8 +82,8 @@ def make_samples(
     ----------
     source : Source
         The samples.
-    weight : Tensor of shape (n_samples,) or None
-        Their weights, float64, on the host.
+    weight : ndarray of shape (n_samples,) or None
+        Their weights, float64.
     batch_size : int
         The most samples that a batch may have.
     target : Tensor of shape (n_samples, n_outputs) or None
@@ -94,11 +95,20 @@ def make_samples(
     Samples
         The samples to train on, without views.
     """
+    weights = None if weight is None else torch.from_numpy(weight)
     if len(source) <= batch_size:
-        source, weight, target = merge_equal(source[:], weight, target)
-    if weight is not None:
-        weight = (weight / weight[weight > 0].mean()).float().to(source.device)
-    return Samples(source, weight, None if target is None else target.to(source.device))
+        source, weights, target = merge_equal(source[:], weights, target)
+    if weights is not None:
+        weights = (weights / weights[weights > 0].mean()).float().to(source.device)
+    target = None if target is None else target.to(source.device)
+    return Samples(source, weights, target)
+
+
+def n_batches(samples: Samples, batch_size: int) -> int:
+    """Return the number of gradient steps in one pass over samples."""
+    weight = samples.weight
+    n = len(samples) if weight is None else int(torch.count_nonzero(weight))
+    return -(-n // batch_size)
 
 
 def merge_equal(
@@ -230,7 +240,7 @@ class Batches:
         weight = samples.weight
         self.support = None if weight is None else weight.nonzero()[:, 0]
         self.n_samples = len(samples if self.support is None else self.support)
-        self.n_batches = -(-self.n_samples // batch_size)
+        self.n_batches = n_batches(samples, batch_size)
         self.generator = torch.Generator().manual_seed(seed)
         self.walk_generator = torch.Generator().manual_seed(seed)
         device = samples.source.device

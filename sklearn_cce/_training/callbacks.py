@@ -11,9 +11,9 @@ from skorch.callbacks import Callback, EarlyStopping
 from skorch.utils import noop
 from tqdm.auto import tqdm
 
-from sklearn_cce._training.inference import infer
+from sklearn_cce._training.inference import infer, most_probable
 from sklearn_cce._training.sources import Source
-from sklearn_cce._training.validation import hits, most_probable
+from sklearn_cce._training.validation import hits
 
 
 class Progress(Callback):

@@ -30,8 +30,8 @@ class Outcome:
     ----------
     source : Source
         The samples.
-    weight : Tensor of shape (n_samples,) or None
-        Their weights, on the host.
+    weight : ndarray of shape (n_samples,) or None
+        Their weights.
     prior : ndarray of shape (n_clusters,)
         Share that each cluster should have.
     n_steps : int
@@ -41,7 +41,7 @@ class Outcome:
     """
 
     source: Source
-    weight: Tensor | None
+    weight: np.ndarray | None
     prior: np.ndarray
     n_steps: int
     max_epochs: int | None
@@ -122,13 +122,13 @@ def likely_cause(fit: Outcome) -> str:
     return next((text for text in found if text is not None), OTHERWISE)
 
 
-def n_different(source: Source, weight: Tensor | None, enough: int) -> int:
+def n_different(source: Source, weight: np.ndarray | None, enough: int) -> int:
     """Return the number of different samples of weight; at least `enough` if so."""
     rows = None
     for start in range(0, len(source), 8 * BLOCK):
         some = slice(start, start + 8 * BLOCK)
         X = source[some].flatten(1).cpu()
-        X = X if weight is None else X[weight[some] > 0]
+        X = X if weight is None else X[torch.from_numpy(weight[some] > 0)]
         rows = torch.unique(X if rows is None else torch.cat([rows, X]), dim=0)
         if len(rows) >= enough:
             break

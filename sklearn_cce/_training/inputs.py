@@ -220,7 +220,7 @@ def check_source(estimator: BaseEstimator, source: Source, reset: bool) -> Sourc
     return source
 
 
-def check_weight(sample_weight: ArrayLike | None, source: Source) -> Tensor | None:
+def check_weight(sample_weight: ArrayLike | None, source: Source) -> np.ndarray | None:
     """Return the weights as float64 on the host, below 1; None where all are equal."""
     if sample_weight is None:
         return None
@@ -241,7 +241,7 @@ def check_weight(sample_weight: ArrayLike | None, source: Source) -> Tensor | No
     weight = np.broadcast_to(weight, n_samples)
     weight = np.ldexp(weight, -np.frexp(weight.max())[1])
     weight[weight < NEGLIGIBLE] = 0
-    return torch.from_numpy(weight)
+    return weight
 
 
 def room(device: torch.device) -> float:

@@ -113,10 +113,6 @@ class CollisionNet(NeuralNet):
         """Return the samples, which need no wrapping."""
         return X
 
-    def n_batches(self, samples: Samples) -> int:
-        """Return the number of gradient steps in one pass over samples."""
-        return len(self.get_iterator(samples, training=True))
-
     def get_loss(
         self,
         y_pred: Tensor,

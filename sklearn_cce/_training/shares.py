@@ -7,42 +7,43 @@ from numpy.typing import ArrayLike
 
 from sklearn_cce._training.targets import as_numbers
 
+SHARES_TOLERANCE = 1e-6
+"""How far the sum of shares may be from 1."""
 
-def check_prior(
-    prior: ArrayLike | None, classes: np.ndarray, masses: np.ndarray
-) -> np.ndarray:
-    """Return the share that each class should have.
+
+def check_shares(name: str, shares: ArrayLike, n: int, each: str) -> np.ndarray:
+    """Return the share that each cluster or class should have.
 
     Parameters
     ----------
-    prior : array-like of shape (n_classes,) or None
-        Shares; None means those of `masses`, each class with one sample more.
-    classes : ndarray of shape (n_classes,)
-        The classes.
-    masses : ndarray of shape (n_classes,)
-        From :func:`class_masses`.
+    name : str
+        Name of the parameter.
+    shares : array-like of shape (n,)
+        What the user gave.
+    n : int
+        Number of clusters or classes.
+    each : str
+        What there is one of for every share.
 
     Returns
     -------
-    ndarray of shape (n_classes,), float64
-        Non-negative, sum 1.
+    ndarray of shape (n,), float64
+        Non-negative, with a sum of 1 within `SHARES_TOLERANCE`.
 
     Raises
     ------
     ValueError
-        If `prior` is no distribution over the classes.
+        If `shares` are not that.
     """
-    if prior is None:
-        return (masses + 1) / (masses + 1).sum()
     accepted = (
-        f"class_prior must be {len(classes)} non-negative numbers that sum to 1, one "
-        f"per class; got {prior!r}."
+        f"{name} must be {n} non-negative numbers that sum to 1, one per {each}; got "
+        f"{shares!r}."
     )
     try:
-        shares = as_numbers(prior)
+        numbers = as_numbers(shares)
     except TypeError as error:
         raise ValueError(accepted) from error
-    fits = shares.shape == classes.shape and ((shares >= 0) & (shares < 2)).all()
-    if not fits or abs(shares.sum() - 1) > 1e-6:
+    fits = numbers.shape == (n,) and bool(((numbers >= 0) & (numbers < 2)).all())
+    if not fits or abs(numbers.sum() - 1) > SHARES_TOLERANCE:
         raise ValueError(accepted)
-    return shares
+    return numbers

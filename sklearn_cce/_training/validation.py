@@ -3,20 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
-
-
-def probabilities(logits: torch.Tensor) -> torch.Tensor:
-    """Return the probabilities of the classes."""
-    return logits.float().softmax(1)
-
-
-def most_probable(logits: torch.Tensor) -> torch.Tensor:
-    """Return the index of the most probable class of every row, the first of equals.
-
-    Logits that differ may have equal probabilities, so that these must choose.
-    """
-    return probabilities(logits).argmax(1)
 
 
 def hits(classes: np.ndarray, targets: np.ndarray) -> np.ndarray:
