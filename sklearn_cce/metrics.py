@@ -1,22 +1,46 @@
 """Agreement of clusters with known classes, and calibration of their probabilities."""
 
+from numbers import Integral
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils import check_array, column_or_1d
 
 __all__ = ["clustering_accuracy", "expected_calibration_error", "match_clusters"]
+
+N_BINS = 1_000_000
+"""More bins than this would only cost memory."""
+
+
+def _column(labels: ArrayLike, name: str) -> NDArray:
+    """Labels as an array with one axis."""
+    try:
+        return column_or_1d(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{name} must hold one label a sample; {error}") from error
+
+
+def _any_missing(labels: NDArray) -> bool:
+    """Whether NaN, NaT, None or NA is among the labels."""
+    if labels.dtype != object:
+        return bool(np.any(labels != labels))
+    return any(label is None or bool(label != label) for label in labels)
 
 
 def _encode(labels: ArrayLike, name: str) -> tuple[NDArray, NDArray]:
     """Distinct labels in sorted order, and the position of each label among them."""
-    labels = column_or_1d(labels)
+    labels = _column(labels, name)
     try:
-        return np.unique(labels, return_inverse=True)
-    except TypeError as error:
+        classes, codes = np.unique(labels, return_inverse=True)
+        missing = _any_missing(classes)
+    except (TypeError, ValueError) as error:
         raise TypeError(
             f"{name} must hold labels of one sortable type (numbers, strings, ...)."
         ) from error
+    if missing:
+        raise ValueError(f"{name} must not hold NaN, None or other missing labels.")
+    return classes, codes
 
 
 def _contingency(rows: NDArray, columns: NDArray, shape: tuple[int, int]) -> NDArray:
@@ -25,13 +49,17 @@ def _contingency(rows: NDArray, columns: NDArray, shape: tuple[int, int]) -> NDA
     return pairs.reshape(shape)
 
 
-def _match(labels_true: ArrayLike, labels_pred: ArrayLike):
+def _match(labels_true: ArrayLike, labels_pred: ArrayLike, name: str = "labels_pred"):
     """Classes, clusters, their contingency table and the best one-to-one matching."""
     classes, true = _encode(labels_true, "labels_true")
-    clusters, pred = _encode(labels_pred, "labels_pred")
-    check_consistent_length(true, pred)
+    clusters, pred = _encode(labels_pred, name)
+    if len(true) != len(pred):
+        raise ValueError(
+            f"labels_true and {name} must be of one length; got inconsistent numbers "
+            f"of samples: {len(true)} and {len(pred)}."
+        )
     if len(true) == 0:
-        raise ValueError("labels_true and labels_pred must hold at least one label.")
+        raise ValueError(f"labels_true and {name} must hold at least one label.")
     table = _contingency(true, pred, (len(classes), len(clusters)))
     return classes, clusters, table, linear_sum_assignment(table, maximize=True)
 
@@ -57,7 +85,8 @@ def match_clusters(labels_true: ArrayLike, labels_pred: ArrayLike) -> dict:
     TypeError
         If labels of one argument cannot be compared with one another.
     ValueError
-        If the arguments are not 1-D, not of the same length, or empty.
+        If the arguments are not 1-D, not of the same length, or empty, or if a label
+        is missing (NaN, None, ...).
 
     See Also
     --------
@@ -101,7 +130,8 @@ def clustering_accuracy(labels_true: ArrayLike, labels_pred: ArrayLike) -> float
     TypeError
         If labels of one argument cannot be compared with one another.
     ValueError
-        If the arguments are not 1-D, not of the same length, or empty.
+        If the arguments are not 1-D, not of the same length, or empty, or if a label
+        is missing (NaN, None, ...).
 
     See Also
     --------
@@ -127,22 +157,39 @@ def clustering_accuracy(labels_true: ArrayLike, labels_pred: ArrayLike) -> float
 
 def _agrees(labels_true: ArrayLike, pred: NDArray) -> NDArray:
     """Say for each sample whether its cluster is matched to its class."""
-    classes, clusters, _, (rows, columns) = _match(labels_true, pred)
+    true = _column(labels_true, "labels_true")
+    classes, clusters, _, (rows, columns) = _match(true, pred, "probabilities")
     matched = np.zeros((len(classes), len(clusters)), dtype=bool)
     matched[rows, columns] = True
-    true = np.searchsorted(classes, column_or_1d(labels_true))
-    return matched[true, np.searchsorted(clusters, pred)]
+    return matched[np.searchsorted(classes, true), np.searchsorted(clusters, pred)]
 
 
 def _check_probabilities(probabilities: ArrayLike) -> NDArray:
-    checked = check_array(
-        probabilities, dtype=[np.float64, np.float32], input_name="probabilities"
-    )
-    if checked.min() < 0 or not np.allclose(checked.sum(axis=1), 1, atol=1e-3):
+    try:
+        with np.errstate(over="ignore"):
+            checked = check_array(
+                probabilities,
+                dtype=[np.float64, np.float32],
+                input_name="probabilities",
+            )
+            sums = checked.sum(axis=1)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise ValueError(
+            f"probabilities must be a table of numbers; {error}"
+        ) from error
+    if checked.min() < 0 or not np.allclose(sums, 1, atol=1e-3):
         raise ValueError(
             "probabilities must be non-negative, with rows that sum to 1 within 1e-3."
         )
     return checked
+
+
+def _check_n_bins(n_bins: int) -> None:
+    message = f"n_bins must be an integer from 1 to {N_BINS:,}; got {n_bins!r}."
+    if isinstance(n_bins, bool) or not isinstance(n_bins, Integral):
+        raise TypeError(message)
+    if not 1 <= n_bins <= N_BINS:
+        raise ValueError(message)
 
 
 def expected_calibration_error(
@@ -161,7 +208,7 @@ def expected_calibration_error(
     probabilities : array-like of shape (n_samples, n_clusters)
         Probability of each cluster, as from ``predict_proba``.
     n_bins : int, default=15
-        Number of bins of equal width in (0, 1], at least 1.
+        Number of bins of equal width in (0, 1], from 1 to a million.
 
     Returns
     -------
@@ -171,10 +218,10 @@ def expected_calibration_error(
     Raises
     ------
     TypeError
-        If the labels cannot be compared with one another.
+        If the labels cannot be compared with one another, or `n_bins` is no integer.
     ValueError
-        If shapes or lengths do not fit, `probabilities` has rows that are no
-        distributions, or `n_bins` is less than 1.
+        If shapes or lengths do not fit, a label is missing, `probabilities` has rows
+        that are no distributions, or `n_bins` lies outside its range.
 
     See Also
     --------
@@ -193,11 +240,10 @@ def expected_calibration_error(
     >>> expected_calibration_error(labels, probabilities)
     0.0
     """
-    if n_bins < 1:
-        raise ValueError(f"n_bins must be an integer of at least 1; got {n_bins!r}.")
+    _check_n_bins(n_bins)
     probabilities = _check_probabilities(probabilities)
     pred = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)
     surplus = _agrees(labels_true, pred) - confidence
-    bins = np.ceil(confidence * n_bins).astype(int).clip(1, n_bins)
+    bins = np.ceil(confidence * int(n_bins)).astype(int).clip(1, n_bins)
     return float(np.abs(np.bincount(bins, weights=surplus)).sum() / len(pred))

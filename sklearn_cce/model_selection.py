@@ -8,14 +8,25 @@ takes it, for any clusterer with ``fit`` and ``predict``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import silhouette_score
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import _safe_indexing
+from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.utils.validation import _num_samples
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from sklearn_cce._batches import DatasetSource
 
 __all__ = ["prediction_strength_scorer", "silhouette_scorer"]
 
@@ -23,7 +34,77 @@ N_SILHOUETTE_SAMPLES = 5_000
 """The silhouette costs the square of the number of samples, so it takes no more."""
 
 
-def silhouette_scorer(estimator: BaseEstimator, X: ArrayLike, y: Any = None) -> float:
+def _check_estimator(estimator: Any, *methods: str) -> None:
+    has_all = all(hasattr(estimator, method) for method in methods)
+    if isinstance(estimator, type) or not has_all:
+        raise TypeError(
+            f"estimator must be an estimator with {' and '.join(methods)}; got "
+            f"{estimator!r}."
+        )
+
+
+def _n_samples(X: Any) -> int:
+    """The number of samples; X must not be iterated, as a dataset may have no end."""
+    try:
+        if isinstance(X, (str, bytes, dict, set)):
+            raise TypeError("it has no order")
+        n_samples = len(X) if isinstance(X, Dataset) else _num_samples(X)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(
+            "X must be an array, a tensor or a dataset that has a length; got "
+            f"{type(X).__name__}."
+        ) from error
+    if not n_samples:
+        raise ValueError("X must have at least one sample; got none.")
+    return n_samples
+
+
+def _readable(X: Any, every: int = 1) -> Any:
+    """Samples that any estimator can read; a dataset becomes an array."""
+    if isinstance(X, Dataset):
+        index = torch.arange(0, len(X), every)
+        return DatasetSource(X, torch.device("cpu"))[index].numpy()
+    if isinstance(X, Tensor):
+        if X.layout != torch.strided:
+            raise TypeError(f"X must be a dense tensor; got {X.layout}.")
+        X = X.detach().float() if X.dtype == torch.bfloat16 else X.detach()
+    return _safe_indexing(X, np.arange(0, _n_samples(X), every)) if every > 1 else X
+
+
+@contextmanager
+def _naming_X() -> Iterator[None]:
+    """Say that X is at fault where an estimator does not."""
+    try:
+        yield
+    except (NotFittedError, InvalidParameterError, torch.OutOfMemoryError):
+        raise
+    except (TypeError, ValueError, RuntimeError) as error:
+        if "X" in str(error):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"X is no data for this estimator. {error}") from error
+
+
+def _points(X: Any) -> Any:
+    """Samples as rows of numbers below 1, of which no square overflows."""
+    if issparse(X):
+        return X
+    try:
+        points = np.asarray(X.cpu() if isinstance(X, Tensor) else X)
+        points = points.astype(float) if points.dtype.kind in "Oiub" else points
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise ValueError(f"X must hold numbers in one shape; {error}.") from error
+    if points.dtype.kind != "f" or not points.size:
+        raise ValueError(
+            f"X must hold real numbers; got {points.dtype} of shape {points.shape}."
+        )
+    exponent = np.frexp(np.abs(points).max())[1]
+    return np.ldexp(points, -exponent).reshape(len(points), -1)
+
+
+def silhouette_scorer(
+    estimator: BaseEstimator, X: ArrayLike | Tensor | Dataset, y: Any = None
+) -> float:
     """Mean silhouette of the predicted clusters, in the space of X.
 
     It measures whether samples lie nearer to their own cluster than to the next one,
@@ -34,8 +115,9 @@ def silhouette_scorer(estimator: BaseEstimator, X: ArrayLike, y: Any = None) -> 
     ----------
     estimator : estimator
         Fitted, with ``predict``.
-    X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-        Held-out samples. The mean is over at most 5,000 of them, evenly spaced.
+    X : array-like, Tensor or Dataset
+        Held-out samples, of shape (n_samples, n_features) or (n_samples, ...). The
+        mean is over at most 5,000 of them, evenly spaced; no others are read.
     y : None
         Ignored.
 
@@ -44,6 +126,11 @@ def silhouette_scorer(estimator: BaseEstimator, X: ArrayLike, y: Any = None) -> 
     float
         Between -1 and 1, larger is better; -1 where fewer than two clusters, or as
         many as samples, are predicted.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the estimator or X is of the wrong type, or X is empty or no numbers.
 
     References
     ----------
@@ -58,17 +145,19 @@ def silhouette_scorer(estimator: BaseEstimator, X: ArrayLike, y: Any = None) -> 
     >>> round(silhouette_scorer(KMeans(2, random_state=0).fit(X), X), 2)
     0.98
     """
-    n_samples = np.shape(X)[0]
-    step = -(-n_samples // N_SILHOUETTE_SAMPLES)
-    X = _safe_indexing(X, np.arange(0, n_samples, step))
-    labels = estimator.predict(X)
+    _check_estimator(estimator, "predict")
+    every = -(-_n_samples(X) // N_SILHOUETTE_SAMPLES)
+    with _naming_X():
+        X = _readable(X, every)
+        points = _points(X)
+        labels = estimator.predict(X)
     if not 2 <= len(np.unique(labels)) < len(labels):
         return -1.0
-    return float(silhouette_score(np.asarray(X).reshape(len(labels), -1), labels))
+    return float(silhouette_score(points, labels))
 
 
 def prediction_strength_scorer(
-    estimator: BaseEstimator, X: ArrayLike, y: Any = None
+    estimator: BaseEstimator, X: ArrayLike | Tensor | Dataset, y: Any = None
 ) -> float:
     """Prediction strength: whether a second fit finds the same clusters.
 
@@ -81,8 +170,9 @@ def prediction_strength_scorer(
     ----------
     estimator : estimator
         Fitted on other samples, with ``fit`` and ``predict``.
-    X : array-like of shape (n_samples, n_features) or (n_samples, ...)
-        Held-out samples.
+    X : array-like, Tensor or Dataset
+        Held-out samples, of shape (n_samples, n_features) or (n_samples, ...). A
+        dataset is read as a whole.
     y : None
         Ignored.
 
@@ -90,6 +180,11 @@ def prediction_strength_scorer(
     -------
     float
         Between 0 and 1, larger is better; 0 where either fit uses one cluster only.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the estimator or X is of the wrong type, or X is empty.
 
     References
     ----------
@@ -103,8 +198,13 @@ def prediction_strength_scorer(
     >>> prediction_strength_scorer(KMeans(2, random_state=0).fit(X), X)
     1.0
     """
-    refitted = clone(estimator).fit(X)
-    counts = contingency_matrix(refitted.predict(X), estimator.predict(X))
+    _check_estimator(estimator, "fit", "predict")
+    _n_samples(X)
+    with _naming_X():
+        X = _readable(X)
+        refitted = clone(estimator).fit(X)
+        labels = refitted.predict(X), estimator.predict(X)
+    counts = contingency_matrix(*labels)
     if min(counts.shape) < 2:
         return 0.0
     sizes = counts.sum(1)

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import scipy.sparse as sp
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
@@ -73,6 +75,30 @@ def test_matching_attains_the_accuracy(labels):
     )
 
 
+NO_LABELS = [
+    *((value, ValueError) for value in (None, 3, "ab", 1j, {0: 1}, {0, 1}, object())),
+    *((value, ValueError) for value in (np.array(1), [[0], [1, 2]], np.ones((2, 2)))),
+    *((value, ValueError) for value in ([0, np.nan], np.full(2, np.nan), [np.nan])),
+    *((value, ValueError) for value in ([None], np.array(["NaT", "2020"], "M8[s]"))),
+    *((value, ValueError) for value in (pd.Categorical([1, None]),)),
+    *((value, TypeError) for value in ([None, None], [None, "a"], [{}, {}])),
+    *((value, TypeError) for value in (pd.Series([1, pd.NA]), [pd.NA])),
+    (sp.eye_array(2), ValueError),
+    (torch.ones(2, requires_grad=True), ValueError),
+    (torch.ones(2, dtype=torch.bfloat16), ValueError),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, np.float16])
+def test_labels_of_a_small_dtype_do_not_overflow(dtype):
+    codes = np.arange(600) % 100
+    true, pred = codes.astype(dtype), codes[::-1].astype(dtype)
+    assert clustering_accuracy(true, pred) == 1.0
+    assert match_clusters(true, pred) == {99 - code: code for code in range(100)}
+    probabilities = np.eye(100)[codes]
+    assert expected_calibration_error(true, probabilities) == 0.0
+
+
 @pytest.mark.parametrize("function", [clustering_accuracy, match_clusters])
 @pytest.mark.parametrize(
     ("true", "pred", "error", "message"),
@@ -82,6 +108,9 @@ def test_matching_attains_the_accuracy(labels):
         ([[0, 1], [1, 0]], [0, 1], ValueError, "1d array"),
         (np.array([0, "a"], dtype=object), [0, 1], TypeError, "labels_true"),
         ([0, 1], np.array([0, "a"], dtype=object), TypeError, "labels_pred"),
+        ([0, 1], [0, 1, 2], ValueError, "labels_true and labels_pred"),
+        *(([0, 1], labels, error, "labels_pred") for labels, error in NO_LABELS),
+        *((labels, [0, 1], error, "labels_true") for labels, error in NO_LABELS),
     ],
 )
 def test_bad_labels(function, true, pred, error, message):
@@ -138,8 +167,55 @@ def test_calibration_error_of_certain_predictions_is_their_error_rate(wrong):
         ([0], [[np.nan, 1.0]], {}, "probabilities contains NaN"),
         ([0], [0.5, 0.5], {}, "2D array"),
         ([0], [[0.5, 0.5]], {"n_bins": 0}, "n_bins"),
+        ([0], [[0.5, 0.5]], {"n_bins": 10**12}, "n_bins"),
+        ([0, 1], [[0.5, 0.5]], {}, "labels_true and probabilities"),
+        ([np.nan], [[0.5, 0.5]], {}, "labels_true"),
     ],
 )
 def test_bad_calibration_input(true, probabilities, options, message):
     with pytest.raises(ValueError, match=message):
         expected_calibration_error(true, probabilities, **options)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "probabilities",
+    [
+        *(
+            None,
+            0.5,
+            "a",
+            1j,
+            {},
+            object(),
+            np.array(1.0),
+            [],
+            [[]],
+            [[1.0], [0.5, 0.5]],
+        ),
+        *([["a", "b"]], [[None, 1.0]], [[1j, 1.0]], [[1e308, 1e308]], [[{}, {}]]),
+        *(sp.eye_array(1), np.ones((1, 1, 1)), np.array([["4e999"]], np.longdouble)),
+        torch.ones(1, 1, requires_grad=True),
+        torch.ones(1, 1, dtype=torch.bfloat16),
+    ],
+)
+def test_probabilities_that_are_none(probabilities):
+    with pytest.raises(ValueError, match="probabilities"):
+        expected_calibration_error([0], probabilities)
+
+
+@pytest.mark.parametrize("n_bins", [None, True, 2.5, 15.0, "a", [15], np.float64(2)])
+def test_numbers_of_bins_that_are_no_integer(n_bins):
+    with pytest.raises(TypeError, match="n_bins"):
+        expected_calibration_error([0], [[0.5, 0.5]], n_bins=n_bins)
+
+
+@pytest.mark.parametrize("n_bins", [np.uint8(200), np.int8(100), np.int64(7)])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_numbers_of_bins_of_a_small_dtype(n_bins, dtype):
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(3), size=50).astype(dtype)
+    true = rng.integers(3, size=50)
+    assert expected_calibration_error(
+        true, probabilities, n_bins=n_bins
+    ) == expected_calibration_error(true, probabilities, n_bins=int(n_bins))

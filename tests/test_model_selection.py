@@ -1,14 +1,19 @@
 """Scorers: what they measure, their floor, and their use in a grid search."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse as sp
+import torch
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
 from sklearn.metrics import silhouette_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 
 from sklearn_cce.model_selection import prediction_strength_scorer, silhouette_scorer
 
@@ -127,3 +132,124 @@ def test_prediction_strength_leaves_the_estimator_as_it_is(X):
 
 def test_prediction_strength_of_clear_clusters_is_one(fitted, X):
     assert prediction_strength_scorer(fitted, X) == 1.0
+
+
+# What X may be
+
+
+class Endless(Dataset):
+    """A map-style dataset that has a length, but never raises IndexError."""
+
+    def __init__(self, samples, wrap=lambda sample: sample):
+        self.samples, self.wrap, self.read = samples, wrap, []
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, index):
+        self.read.append(index)
+        return self.wrap(self.samples[index % len(self.samples)])
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter(())
+
+
+DATASETS = {
+    "arrays": Endless,
+    "tensors": lambda X: Endless(torch.tensor(X)),
+    "tuples": lambda X: Endless(X, lambda sample: (sample, 0)),
+    "lists": lambda X: Endless(X, lambda sample: [torch.tensor(sample)]),
+    "torch's": lambda X: TensorDataset(torch.tensor(X)),
+    "subset": lambda X: Subset(Endless(X), range(len(X))),
+}
+TENSORS = {
+    "plain": torch.tensor,
+    "learns": lambda X: torch.tensor(X, requires_grad=True),
+    "parameter": lambda X: torch.nn.Parameter(torch.tensor(X)),
+    "double": lambda X: torch.tensor(X, dtype=torch.float64),
+    "bfloat16": lambda X: torch.tensor(X, dtype=torch.bfloat16),
+    "half": lambda X: torch.tensor(X, dtype=torch.float16),
+}
+TABLES = {
+    "list": np.ndarray.tolist,
+    "frame": pd.DataFrame,
+    "objects": lambda X: X.astype(object),
+    "half": lambda X: X.astype(np.float16),
+    "double": lambda X: X.astype(np.float64),
+    "wide": lambda X: X.astype(np.longdouble),
+    "rows": list,
+}
+KINDS = DATASETS | TENSORS | TABLES
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("scorer", FLOORS)
+def test_scores_do_not_depend_on_the_kind_of_the_data(scorer, kind, fitted, X):
+    data = KINDS[kind](np.array(X))
+    for estimator in (fitted, Threshold(0.3).fit(X)):
+        assert scorer(estimator, data) == pytest.approx(scorer(estimator, X), abs=0.02)
+
+
+def test_silhouette_reads_no_more_of_a_dataset_than_it_needs():
+    X = np.random.default_rng(0).normal(size=(12_001, 1)).astype(np.float32)
+    dataset, estimator = Endless(X), Threshold().fit(X)
+    expected = silhouette_scorer(estimator, X)
+    assert silhouette_scorer(estimator, dataset) == pytest.approx(expected)
+    assert set(dataset.read) == set(range(0, 12_001, 3))
+
+
+def test_silhouette_of_a_dataset_of_images(images, quick):
+    clusterer = quick(2, max_epochs=10).fit(images)
+    expected = silhouette_scorer(clusterer, images)
+    assert silhouette_scorer(clusterer, Endless(images)) == pytest.approx(expected)
+    assert clusterer.score(Endless(images)) == pytest.approx(expected)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e-315, 1e-200, 1e-30, 1e30, 1e200, 1e306])
+def test_silhouette_does_not_depend_on_the_scale(X, scale):
+    X = np.float64(X)
+    estimator = Threshold().fit(X)
+    expected = silhouette_scorer(estimator, X)
+    estimator.threshold_ *= scale
+    rounding = 1e-6 if scale == 1e-315 else 1e-12
+    assert silhouette_scorer(estimator, X * scale) == pytest.approx(expected, rounding)
+
+
+def test_silhouette_of_sparse_data(X):
+    estimator = KMeans(3, random_state=0).fit(X)
+    sparse = silhouette_scorer(estimator, sp.csr_array(X))
+    assert sparse == pytest.approx(silhouette_scorer(estimator, X))
+
+
+NO_SAMPLES = [None, 3, 2.5, "abc", b"abc", 1j, {0: [1.0]}, {1.0}, object(), iter([1])]
+NO_SAMPLES += [np.float64(3), np.array(3.0), torch.tensor(3.0), [], np.ones((0, 2))]
+NO_SAMPLES += [torch.ones(0, 2), pd.DataFrame(), Endless([]), Stream()]
+NO_SAMPLES += [torch.eye(3).to_sparse(), np.ones(3), [1.0, 2.0], torch.ones(3)]
+NO_SAMPLES += [pd.Series([1.0, 2.0]), np.eye(3) * 1j, torch.eye(3) * 1j]
+NO_SAMPLES += [[[1.0], [1.0, 2.0]], ["a", "b"], [[None], [None]], [["a"], ["b"]]]
+NO_SAMPLES += [np.full((3, 2), np.nan), np.full((3, 2), np.inf), [{}, {}]]
+NO_SAMPLES += [Endless(["a", "b"]), Endless([np.zeros(2), np.zeros(3)])]
+
+
+@pytest.mark.parametrize("scorer", FLOORS)
+@pytest.mark.parametrize("data", NO_SAMPLES, ids=lambda data: type(data).__name__)
+def test_what_is_no_data_is_refused_by_name(scorer, data, fitted):
+    for estimator in (fitted, KMeans(2, random_state=0).fit(np.eye(2))):
+        with pytest.raises((TypeError, ValueError), match="X"):
+            scorer(estimator, data)
+
+
+@pytest.mark.parametrize("scorer", FLOORS)
+@pytest.mark.parametrize("estimator", [None, 3, "k-means", KMeans, object(), {}])
+def test_what_is_no_estimator_is_refused_by_name(scorer, estimator, X):
+    with pytest.raises(TypeError, match="estimator"):
+        scorer(estimator, X)
+
+
+@pytest.mark.parametrize("scorer", FLOORS)
+def test_errors_that_are_not_of_the_data_are_kept(scorer, X):
+    with pytest.raises(NotFittedError):
+        scorer(KMeans(2), X)
