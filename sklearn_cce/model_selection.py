@@ -26,8 +26,6 @@ from sklearn.utils.validation import _num_samples
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sklearn_cce._batches import DatasetSource
-
 __all__ = ["prediction_strength_scorer", "silhouette_scorer"]
 
 N_SILHOUETTE_SAMPLES = 5_000
@@ -59,11 +57,17 @@ def _n_samples(X: Any) -> int:
     return n_samples
 
 
+def _sample(item: Any) -> np.ndarray:
+    """The sample in an item of a dataset: the item, or what it begins with."""
+    sample = item[0] if isinstance(item, (tuple, list)) else item
+    return np.asarray(sample.detach().cpu() if isinstance(sample, Tensor) else sample)
+
+
 def _readable(X: Any, every: int = 1) -> Any:
     """Samples that any estimator can read; a dataset becomes an array."""
     if isinstance(X, Dataset):
-        index = torch.arange(0, len(X), every)
-        return DatasetSource(X, torch.device("cpu"))[index].numpy()
+        items = (X[i] for i in range(0, len(X), every))
+        return np.stack([_sample(item) for item in items])
     if isinstance(X, Tensor):
         if X.layout != torch.strided:
             raise TypeError(f"X must be a dense tensor; got {X.layout}.")

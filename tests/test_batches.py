@@ -91,7 +91,7 @@ def test_sources_give_the_same_batches():
 
 def test_equal_samples_are_merged_where_one_batch_holds_all():
     X = TensorSource(torch.tensor([[1.0], [2.0], [1.0], [3.0], [4.0]]))
-    weight = torch.tensor([1.0, 2.0, 3.0, 2.0, 0.0], dtype=torch.float64)
+    weight = np.array([1.0, 2.0, 3.0, 2.0, 0.0])
     samples = make_samples(X, weight, batch_size=5)
     assert samples.source.X.flatten().tolist() == [1, 2, 3]
     assert samples.weight.tolist() == pytest.approx([1.5, 0.75, 0.75])

@@ -29,8 +29,9 @@ from sklearn_cce._classifier import with_labelled
 from sklearn_cce._classifier_modules import FeatureScaling
 from sklearn_cce._graph import geometry as _geometry
 from sklearn_cce._graph.spreading import spread_labels
+from sklearn_cce._training.inference import most_probable, probabilities
 from sklearn_cce._training.sources import TensorSource
-from sklearn_cce._training.validation import held_out, most_probable, probabilities
+from sklearn_cce._training.validation import held_out
 from sklearn_cce.losses import LOSSES
 from sklearn_cce.modules import MLP
 from sklearn_cce.views import Neighbors
@@ -310,10 +311,10 @@ def test_a_graph_of_a_subset_keeps_the_labelled_samples(X, y, monkeypatch):
     hidden = hide(y, 1)
     model = classifier().fit(X, hidden)
     assert model.score(X, y) == 1.0
-    targets = hidden_rows(hidden).astype(np.float32)
-    source, views = TensorSource(torch.from_numpy(X.copy())), [Neighbors()]
+    source = TensorSource(torch.from_numpy(X.copy()))
+    task = model._task(source, None, _classifier.Labels(hidden), False)
     for seed in range(3):
-        samples = model._geometry(source, None, targets, views, seed).samples
+        samples = model._geometry(source, task, seed).samples
         known = samples.target[~samples.target[:, 0].isnan()]
         assert 30 <= len(samples) <= 33
         np.testing.assert_array_equal(known.sum(0), [1, 1, 1])
@@ -351,13 +352,15 @@ def test_early_stopping_returns_to_the_best_epoch(digits):
 def test_held_out_samples_lose_their_weight_in_training_alone():
     X, y = np.eye(40, dtype=np.float32), np.arange(40) % 2
     model = classifier(early_stopping=True, validation_fraction=0.25)
-    source, targets = TensorSource(torch.from_numpy(X)), one_hot(y, 2)
-    weight = np.arange(40.0)
-    watch, left = model._hold_out(source, targets, weight, seed=0)
+    source, labels = TensorSource(torch.from_numpy(X)), _classifier.Labels(y)
+    task = model._task(source, np.arange(40.0), labels, False)
+    kept = model._with_watch(task, source, seed=0)
+    watch, weight = kept.watch, task.weight
     index = watch.source[:].argmax(1).numpy()
     np.testing.assert_array_equal(watch.weight, weight[index])
-    np.testing.assert_array_equal(watch.targets, targets[index])
-    np.testing.assert_array_equal(left, np.where(np.isin(weight, index), 0, weight))
+    np.testing.assert_array_equal(watch.targets, one_hot(y, 2)[index])
+    expected = np.where(np.isin(np.arange(40), index), 0, weight)
+    np.testing.assert_array_equal(kept.weight, expected)
     assert len(index) == 10 and weight[index].min() > 0
 
 
