@@ -11,9 +11,13 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from sklearn_cce._checks import as_whole, whole_entries, whole_number
+from sklearn_cce.pseudo_labels._checks import real_tensor
 
 __all__ = ["MLP", "VGG4", "Linear", "PrincipalComponents", "Scaling"]
 
@@ -61,6 +65,33 @@ def reach(X: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return near if bound > 0 else torch.ones_like(near), bound * unit
 
 
+def finite_rows(X: Any, n_values: int) -> Tensor:
+    """Return samples as rows of float64, or raise an error that names X."""
+    if not isinstance(X, Tensor):
+        raise TypeError(f"X must be a tensor; got {type(X).__name__}.")
+    # Moved first: not every device has float64.
+    samples = real_tensor("X", X.cpu(), torch.device("cpu"))
+    if X.ndim < 2 or not len(X) or X[0].numel() != n_values:
+        raise ValueError(
+            "X must have shape (n_samples, ...), with at least one sample and "
+            f"{n_values} values in each; got shape {tuple(X.shape)}."
+        )
+    rows = samples.flatten(1)
+    if not all(end.isfinite() for end in rows.aminmax()):
+        raise ValueError("X must be finite; got NaN or infinity in it.")
+    return rows
+
+
+def shares(sample_weight: Tensor | None, rows: Tensor) -> Tensor:
+    """Return the weights of rows in float64 with sum 1."""
+    # That module imports this one.
+    from sklearn_cce._training.inputs import check_weight
+
+    weight = check_weight(sample_weight, rows)
+    weight = torch.ones(len(rows), dtype=rows.dtype) if weight is None else weight
+    return weight / weight.sum()
+
+
 class Scaling(nn.Module):
     """Centre every feature and divide all of them by one common scale.
 
@@ -93,7 +124,7 @@ class Scaling(nn.Module):
 
     def __init__(self, in_shape: int | Sequence[int]) -> None:
         super().__init__()
-        shape = (in_shape,) if isinstance(in_shape, int) else tuple(in_shape)
+        shape = sample_shape(in_shape)
         self.register_buffer("shift", torch.zeros(shape))
         self.register_buffer("gain", torch.ones(()))
         self.register_buffer("radius", torch.full((), torch.inf))
@@ -112,6 +143,13 @@ class Scaling(nn.Module):
         -------
         Scaling
             The layer itself.
+
+        Raises
+        ------
+        TypeError
+            If X is no dense tensor of real numbers.
+        ValueError
+            If X is of another shape or not finite, or the weights are not as described.
         """
         rows, near, bound = self._near(X, sample_weight)
         mean = near @ rows
@@ -125,9 +163,8 @@ class Scaling(nn.Module):
         self, X: Tensor, sample_weight: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return rows in float64, their weights, 0 for far ones, and the bound."""
-        rows = X.detach().flatten(1).cpu().double()
-        weight = torch.ones(len(X)) if sample_weight is None else sample_weight.cpu()
-        weight = weight.double() / weight.double().sum()
+        rows = finite_rows(X, self.shift.numel())
+        weight = shares(sample_weight, rows)
         near, bound = reach(rows, weight)
         if not near.all():
             weight = weight * near
@@ -198,6 +235,8 @@ class PrincipalComponents(Scaling):
     """
 
     def __init__(self, n_features: int, n_components: int) -> None:
+        n_features = whole_number("n_features", n_features)
+        n_components = whole_number("n_components", n_components)
         super().__init__(n_features)
         self.register_buffer("axes", torch.eye(n_features, n_components))
 
@@ -217,6 +256,13 @@ class PrincipalComponents(Scaling):
         -------
         PrincipalComponents
             The layer itself.
+
+        Raises
+        ------
+        TypeError
+            If X is no dense tensor of real numbers.
+        ValueError
+            If X is of another shape or not finite, or the weights are not as described.
         """
         rows, near, bound = self._near(X, sample_weight)
         mean = near @ rows
@@ -278,14 +324,49 @@ def leading_axes(X: Tensor, n_axes: int) -> tuple[Tensor, Tensor]:
 
 def input_scaling(n_features: int, n_components: int | None) -> Scaling:
     """Return the layer that scales the features, or their leading components."""
-    if n_components is None or n_components >= n_features:
+    width = n_kept(n_features, n_components)
+    if width == n_features:
         return Scaling(n_features)
-    return PrincipalComponents(n_features, n_components)
+    return PrincipalComponents(n_features, width)
+
+
+def n_kept(n_features: int, n_components: int | None) -> int:
+    """Return the number of features, or of the components that take their place."""
+    if n_components is None:
+        return n_features
+    return min(n_features, whole_number("n_components", n_components))
+
+
+def as_shape(in_shape: Any) -> tuple[int, ...]:
+    """Return the shape of one sample, or no numbers for what is no shape."""
+    width = as_whole(in_shape)
+    return (width,) if width >= 1 else whole_entries(in_shape) or ()
+
+
+def sample_shape(in_shape: int | Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of one sample, or raise a ValueError."""
+    shape = as_shape(in_shape)
+    if not shape:
+        raise ValueError(
+            "in_shape must be an int of at least 1, or a sequence of one or more such "
+            f"ints; got {in_shape!r}."
+        )
+    return shape
 
 
 def n_elements(in_shape: int | Sequence[int]) -> int:
     """Return the number of values in one sample."""
-    return in_shape if isinstance(in_shape, int) else math.prod(in_shape)
+    return math.prod(sample_shape(in_shape))
+
+
+def layer_widths(hidden: Sequence[int]) -> tuple[int, ...]:
+    """Return the widths of hidden layers, or raise a ValueError."""
+    widths = whole_entries(hidden)
+    if widths is None:
+        raise ValueError(
+            f"hidden must be a sequence of ints of at least 1; got {hidden!r}."
+        )
+    return widths
 
 
 class Linear(nn.Sequential):
@@ -316,10 +397,11 @@ class Linear(nn.Sequential):
         n_components: int | None = None,
     ) -> None:
         super().__init__()
+        n_outputs = whole_number("n_outputs", n_outputs)
         width = n_elements(in_shape)
         self.flatten = nn.Flatten()
         self.scaling = input_scaling(width, n_components)
-        self.head = nn.Linear(min(width, n_components or width), n_outputs)
+        self.head = nn.Linear(n_kept(width, n_components), n_outputs)
 
 
 class MLP(nn.Sequential):
@@ -353,11 +435,12 @@ class MLP(nn.Sequential):
         n_components: int | None = None,
     ) -> None:
         super().__init__()
+        n_outputs, widths = whole_number("n_outputs", n_outputs), layer_widths(hidden)
         width = n_elements(in_shape)
         self.flatten = nn.Flatten()
         self.scaling = input_scaling(width, n_components)
-        width = min(width, n_components or width)
-        for i, next_width in enumerate(hidden, start=1):
+        width = n_kept(width, n_components)
+        for i, next_width in enumerate(widths, start=1):
             self.add_module(f"hidden{i}", nn.Linear(width, next_width))
             self.add_module(f"relu{i}", nn.ReLU())
             width = next_width
@@ -392,13 +475,14 @@ class VGG4(nn.Sequential):
 
     def __init__(self, in_shape: Sequence[int], n_outputs: int) -> None:
         super().__init__()
-        if isinstance(in_shape, int) or len(in_shape) != 3 or min(in_shape[1:]) < 8:
+        n_outputs, shape = whole_number("n_outputs", n_outputs), as_shape(in_shape)
+        if len(shape) != 3 or min(shape[1:]) < 8:
             raise ValueError(
                 "VGG4 takes images of shape (channels, height, width) with height and "
                 f"width of at least 8; got in_shape={in_shape!r}."
             )
-        self.scaling = Scaling(in_shape)
-        channels, *size = in_shape
+        self.scaling = Scaling(shape)
+        channels, *size = shape
         for i, width in enumerate((64, 128, 256, 512), start=1):
             self.add_module(f"conv{i}", nn.Conv2d(channels, width, 5, padding=2))
             self.add_module(f"norm{i}", nn.BatchNorm2d(width))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+
+from sklearn_cce._checks import whole_number
 
 SMALLEST_WEIGHT = 1e-20
 """Weights whose largest lies between this and its inverse are taken as they are."""
@@ -56,9 +57,7 @@ class Neighbors:
             value = getattr(self, name)
             if name == "n_neighbors" and value is None:
                 continue
-            whole = isinstance(value, Integral) and not isinstance(value, bool)
-            if not whole or value < 1:
-                raise ValueError(f"{name} must be an int of at least 1; got {value!r}.")
+            object.__setattr__(self, name, whole_number(name, value))
 
     def given(self, n_samples: int) -> sp.csr_matrix | None:
         """Return the links of the given graph, if there is one.

@@ -34,9 +34,17 @@ LEAST_SIGMA = 1e-3
 """With this standard deviation or less, in pixels, a kernel has one entry."""
 
 
-def is_number(value: Any) -> bool:
-    """Return whether a value is a real number; a truth value is none."""
-    return isinstance(value, Real) and not isinstance(value, bool)
+def as_float(value: Any) -> float:
+    """Return a real number as a float, or NaN for what is none, such as a truth value.
+
+    The numbers of NumPy overflow in arithmetic, and its durations count as real.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, OverflowError):
+        return math.nan
 
 
 def check_number(name: str, value: Any, lowest: float, highest: float) -> float:
@@ -56,11 +64,12 @@ def check_number(name: str, value: Any, lowest: float, highest: float) -> float:
     float
         The value.
     """
-    if not is_number(value) or not lowest <= value <= highest:
+    number = as_float(value)
+    if not lowest <= number <= highest:
         raise ValueError(
             f"{name} must be a number from {lowest:g} to {highest:g}; got {value!r}."
         )
-    return float(value)
+    return number
 
 
 def check_interval(
@@ -85,20 +94,24 @@ def check_interval(
     tuple of float
         The ends, the lower first.
     """
-    pair, meaning = value, "(v, v)"
-    if centre is not None:
-        meaning = f"({centre:g} - v, {centre:g} + v)"
-    if is_number(value):
-        pair = (value, value) if centre is None else (centre - value, centre + value)
-    good = isinstance(pair, (tuple, list)) and len(pair) == 2
-    good = good and all(map(is_number, pair))
-    if not good or not lowest <= pair[0] <= pair[1] <= highest:
+    meaning = "(v, v)" if centre is None else f"({centre:g} - v, {centre:g} + v)"
+    low, high = ends(value, centre)
+    if not lowest <= low <= high <= highest:
         raise ValueError(
             f"{name} must be a pair of numbers (low, high) with {lowest:g} <= low <= "
             f"high <= {highest:g}, or a number v that stands for the pair {meaning}; "
             f"got {value!r}."
         )
-    return float(pair[0]), float(pair[1])
+    return low, high
+
+
+def ends(value: Any, centre: float | None) -> Interval:
+    """Return the ends that a pair or a number stands for, NaN where it is neither."""
+    if isinstance(value, (tuple, list)):
+        low, high = map(as_float, value if len(value) == 2 else (math.nan, math.nan))
+        return low, high
+    number = as_float(value)
+    return (number, number) if centre is None else (centre - number, centre + number)
 
 
 _generator: ContextVar[torch.Generator | None] = ContextVar("generator", default=None)
@@ -157,7 +170,22 @@ def resample(x: Tensor, matrix: Tensor, padding: str) -> Tensor:
 
 
 class _Transform(nn.Module):
-    """A module without parameters that shows its settings."""
+    """A module without parameters that checks its batches and shows its settings."""
+
+    _accepted = "a batch of floating-point numbers"
+    _n_axes: int | None = None
+
+    def _changed(self, x: Any) -> Tensor:
+        """Return what a batch becomes, or raise an error that names x."""
+        accepted = f"{type(self).__name__} takes as x {self._accepted}"
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{accepted}; got {type(x).__name__}.")
+        if not x.is_floating_point() or x.ndim != (self._n_axes or x.ndim):
+            raise ValueError(f"{accepted}; got {x.dtype} of shape {tuple(x.shape)}.")
+        return self._change(x) if x.numel() else x.clone()
+
+    def _change(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
 
     def extra_repr(self) -> str:
         """Return the settings as they are given to the constructor."""
@@ -167,7 +195,10 @@ class _Transform(nn.Module):
 
 
 class _ImageTransform(_Transform):
-    """A transform that checks that it is given images."""
+    """A transform of batches of images."""
+
+    _accepted = "floating-point images of shape (n, channels, height, width)"
+    _n_axes = 4
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a changed copy of a batch of images.
@@ -184,19 +215,12 @@ class _ImageTransform(_Transform):
 
         Raises
         ------
+        TypeError
+            If the batch is no tensor.
         ValueError
-            If the batch has another number of axes, or integers.
+            If it has another number of axes, or integers.
         """
-        if x.ndim != 4 or not x.is_floating_point():
-            raise ValueError(
-                f"{type(self).__name__} takes floating-point images of shape "
-                f"(n, channels, height, width); got {x.dtype} of shape "
-                f"{tuple(x.shape)}."
-            )
-        return self._change(x)
-
-    def _change(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
+        return self._changed(x)
 
 
 class GaussianNoise(_Transform):
@@ -237,7 +261,17 @@ class GaussianNoise(_Transform):
         -------
         Tensor of shape (n, ...), float32
             The samples with noise.
+
+        Raises
+        ------
+        TypeError
+            If the batch is no tensor.
+        ValueError
+            If it has integers or complex numbers.
         """
+        return self._changed(x)
+
+    def _change(self, x: Tensor) -> Tensor:
         deviation = self.scale * x.std(correction=0)
         return x + deviation * numbers_like(x, x.shape, torch.randn)
 
@@ -296,7 +330,7 @@ class RandomAffine(_ImageTransform):
         self.translate = check_interval("translate", translate, -1, 1, centre=0)
         self.scale = check_interval("scale", scale, 0.01, 100, centre=1)
         self.shear = check_interval("shear", shear, -80, 80, centre=0)
-        if padding not in PADDINGS:
+        if not isinstance(padding, str) or padding not in PADDINGS:
             raise ValueError(f"padding must be one of {PADDINGS}; got {padding!r}.")
         self.padding = padding
 
@@ -446,8 +480,8 @@ class ColorJitter(_ImageTransform):
     def _change(self, x: Tensor) -> Tensor:
         if x.shape[1] not in (1, 3):
             raise ValueError(
-                "ColorJitter takes images of shape (n, channels, height, width) with 1 "
-                f"or 3 channels; got shape {tuple(x.shape)}."
+                "ColorJitter takes as x images of shape (n, channels, height, width) "
+                f"with 1 or 3 channels; got shape {tuple(x.shape)}."
             )
         black, white = x.aminmax()
 

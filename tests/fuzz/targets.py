@@ -95,6 +95,7 @@ SAMPLES = (
     "Sparse data was passed",
     "n_samples",
     "samples of shape",
+    "one per sample",
 )
 LENGTHS = ("labels_true", "labels_pred", "inconsistent numbers of samples")
 WORDS = {
@@ -283,8 +284,7 @@ def check_prices(prices: torch.Tensor, kwargs: Kwargs) -> None:
 
 def check_outputs(module: Any, kwargs: Kwargs) -> None:
     """Assert that a network maps two samples of its shape to logits."""
-    shape = kwargs["in_shape"]
-    shape = tuple(shape) if hasattr(shape, "__len__") else (int(shape),)
+    shape = np.atleast_1d(kwargs["in_shape"]).tolist()
     outputs = module.eval()(torch.zeros(2, *shape))
     assert outputs.shape == (2, int(kwargs["n_outputs"])), f"shape {outputs.shape}"
     assert outputs.isfinite().all(), "outputs that are not finite"

@@ -114,10 +114,19 @@ def test_a_given_graph_is_copied_without_loops_and_zeros():
 
 
 @pytest.mark.parametrize("name", ["n_neighbors", "n_steps"])
-@pytest.mark.parametrize("value", [0, -1, 1.5, "two", True, [1]])
+@pytest.mark.parametrize(
+    "value", [0, -1, 1.5, "two", True, [1], np.True_, 1j, np.timedelta64(2, "D")]
+)
 def test_numbers_of_neighbors_and_steps_are_checked(name, value):
     with pytest.raises(ValueError, match=f"{name} must be an int of at least 1"):
         Neighbors(**{name: value})
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.array])
+def test_numbers_of_neighbors_and_steps_are_numbers_of_python(kind):
+    view = Neighbors(n_neighbors=kind(5), n_steps=kind(3))
+    assert view == Neighbors(n_neighbors=5, n_steps=3)
+    assert type(view.n_neighbors) is type(view.n_steps) is int
 
 
 @pytest.mark.parametrize(

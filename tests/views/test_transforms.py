@@ -2,6 +2,8 @@
 
 import math
 import pickle
+import warnings
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -329,6 +331,38 @@ def test_what_is_no_batch_of_images_is_refused(name, x):
         TRANSFORMS[name](x)
 
 
+@pytest.mark.parametrize(
+    "x", [torch.zeros(4, 3).int(), torch.zeros(4, 3).bool(), torch.zeros(4, 3) + 1j]
+)
+def test_noise_refuses_what_is_not_floating(x):
+    with pytest.raises(ValueError, match=r"as x a batch of floating.*; got torch"):
+        GaussianNoise()(x)
+
+
+@over
+@pytest.mark.parametrize(
+    "x",
+    [None, 0.5, "x", [[1.0]], np.zeros((2, 1, 8, 8)), np.float32(1), torch.zeros, {}],
+    ids=lambda x: type(x).__name__,
+)
+def test_what_is_no_tensor_is_refused(transform, x):
+    name = type(transform).__name__
+    with pytest.raises(
+        TypeError, match=f"^{name} takes as x .*; got {type(x).__name__}"
+    ):
+        transform(x)
+
+
+@over
+@pytest.mark.parametrize("shape", [(0, 3, 8, 8), (0, 1, 5, 5), (4, 3, 0, 8)])
+def test_no_values_are_left_as_they_are(transform, shape):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        view = transform(torch.zeros(shape))
+    assert view.shape == shape
+    assert view.dtype == torch.float32
+
+
 NUMBERS = [(GaussianNoise, "scale"), (RandomHorizontalFlip, "p")]
 INTERVALS = [
     *((RandomAffine, name) for name in ("degrees", "translate", "scale", "shear")),
@@ -340,7 +374,11 @@ INTERVALS = [
 
 @pytest.mark.parametrize(("kind", "name"), NUMBERS + INTERVALS)
 @pytest.mark.parametrize(
-    "value", [-0.1, math.nan, math.inf, "0.1", None, True, 1e6, [0.1], (0.1, "b")]
+    "value",
+    [
+        *(-0.1, math.nan, math.inf, "0.1", None, True, 1e6, [0.1], (0.1, "b")),
+        *(10**400, np.timedelta64(1, "D"), (np.timedelta64(1, "D"), 1), 1j, np.True_),
+    ],
 )
 def test_parameters_out_of_range_are_named(kind, name, value):
     with pytest.raises(ValueError, match=f"^{name} must be a .*number.*got "):
@@ -354,6 +392,22 @@ def test_pairs_out_of_order_are_named(kind, name, pair):
         kind(**{name: pair})
 
 
-def test_paddings_are_named():
-    with pytest.raises(ValueError, match=r"^padding must be one of .*border.*'wrap'"):
-        RandomAffine(padding="wrap")
+@pytest.mark.parametrize("number", [np.uint8, np.uint64, np.int8, np.float16, Fraction])
+@pytest.mark.parametrize(
+    ("kind", "name", "centre"),
+    [
+        *((RandomAffine, name, 0) for name in ("degrees", "translate", "shear")),
+        *((ColorJitter, name, 1) for name in ("brightness", "contrast", "saturation")),
+    ],
+)
+def test_numbers_of_any_type_become_those_of_python(kind, name, centre, number):
+    one = getattr(kind(**{name: number(1)}), name)
+    pair = getattr(kind(**{name: (number(0), number(1))}), name)
+    assert (one, pair) == ((centre - 1, centre + 1), (0, 1))
+    assert set(map(type, one + pair)) == {float}
+
+
+@pytest.mark.parametrize("padding", ["wrap", None, 0, ("border",), np.eye(2), {}])
+def test_paddings_are_named(padding):
+    with pytest.raises(ValueError, match=r"^padding must be one of .*border.*; got "):
+        RandomAffine(padding=padding)
