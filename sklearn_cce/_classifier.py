@@ -50,14 +50,7 @@ from sklearn_cce._training.validation import (
     most_probable,
     probabilities,
 )
-from sklearn_cce.losses import (
-    CollisionCrossEntropyLoss,
-    GeneralizedCrossEntropyLoss,
-    MeanAbsoluteErrorLoss,
-    ReverseCrossEntropyLoss,
-    ShannonCrossEntropyLoss,
-    SymmetricCrossEntropyLoss,
-)
+from sklearn_cce.losses import LOSSES
 from sklearn_cce.pseudo_labels import UPDATES
 from sklearn_cce.views import Neighbors, View, make_views
 
@@ -66,15 +59,6 @@ LEAST_EPOCHS, LEAST_STEPS = 30, 1000
 
 N_NEIGHBORS = 5
 """Number of neighbours that serve as views by default."""
-
-LOSSES: dict[str, type[nn.Module]] = {
-    "collision": CollisionCrossEntropyLoss,
-    "shannon": ShannonCrossEntropyLoss,
-    "reverse": ReverseCrossEntropyLoss,
-    "generalized": GeneralizedCrossEntropyLoss,
-    "symmetric": SymmetricCrossEntropyLoss,
-    "mae": MeanAbsoluteErrorLoss,
-}
 
 
 class CollisionClassifier(ClassifierMixin, BaseCollisionEstimator):

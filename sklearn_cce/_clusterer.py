@@ -45,11 +45,7 @@ from sklearn_cce._training.inputs import check_samples, check_weight
 from sklearn_cce._training.net import CollisionNet
 from sklearn_cce._training.process import drawing, seeded
 from sklearn_cce._training.sources import Source, take
-from sklearn_cce.losses import (
-    CollisionCrossEntropyLoss,
-    ReverseCrossEntropyLoss,
-    ShannonCrossEntropyLoss,
-)
+from sklearn_cce.losses import LOSSES
 from sklearn_cce.model_selection import silhouette_scorer
 from sklearn_cce.modules import FLATTENING, MODULES
 from sklearn_cce.pseudo_labels import UPDATES
@@ -68,11 +64,8 @@ LEARNING_RATE, LEARNING_RATES = 1e-3, {"linear": 1e-2}
 RESTART = 1_000_003
 """Distance of the seeds of two networks."""
 
-LOSSES: dict[str, type[nn.Module]] = {
-    "collision": CollisionCrossEntropyLoss,
-    "shannon": ShannonCrossEntropyLoss,
-    "reverse": ReverseCrossEntropyLoss,
-}
+SELF_LABELLING = ("collision", "shannon", "reverse")
+"""Names of the losses that a network can learn its own labels with."""
 
 
 @dataclass(frozen=True)
@@ -261,7 +254,7 @@ class CollisionClusterer(
             None,
         ],
         "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "loss": [StrOptions(set(LOSSES))],
+        "loss": [StrOptions(set(SELF_LABELLING))],
         "pseudo_labels": [StrOptions(set(UPDATES))],
     }
 
