@@ -3,7 +3,7 @@ PYTHON ?= python
 ARGS ?=
 
 # What is run with the oldest versions too: the contract, losses, solvers, estimators.
-CORE = tests/test_estimator_checks.py tests/test_losses.py tests/pseudo_labels \
+CORE = tests/test_estimator_checks.py tests/losses tests/pseudo_labels \
 	tests/test_clusterer.py tests/test_classifier.py
 
 .PHONY: lint types test test-core test-slow docs bench frozen

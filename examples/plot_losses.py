@@ -30,7 +30,7 @@ fig, axes = plt.subplots(2, len(LOSSES), figsize=(15, 5.4), layout="constrained"
 gradients = {}
 for (name, loss), (above, below) in zip(LOSSES.items(), axes.T, strict=True):
     z = logit.clone().requires_grad_()
-    values = loss(torch.stack([z, torch.zeros_like(z)], 1), target, reduction="none")
+    values = loss(reduction="none")(torch.stack([z, torch.zeros_like(z)], 1), target)
     values.sum().backward()
     value = values.detach().reshape(n, n).numpy()
     gradients[name] = z.grad.reshape(n, n).numpy()

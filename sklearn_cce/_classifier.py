@@ -39,25 +39,9 @@ from sklearn_cce._training.targets import (
     smooth,
 )
 from sklearn_cce._training.validation import held_out, hits
-from sklearn_cce.losses import (
-    CollisionCrossEntropyLoss,
-    GeneralizedCrossEntropyLoss,
-    MeanAbsoluteErrorLoss,
-    ReverseCrossEntropyLoss,
-    ShannonCrossEntropyLoss,
-    SymmetricCrossEntropyLoss,
-)
+from sklearn_cce.losses import LOSSES
 from sklearn_cce.pseudo_labels import UPDATES
 from sklearn_cce.views import Neighbors, View, make_views
-
-LOSSES: dict[str, type[nn.Module]] = {
-    "collision": CollisionCrossEntropyLoss,
-    "shannon": ShannonCrossEntropyLoss,
-    "reverse": ReverseCrossEntropyLoss,
-    "generalized": GeneralizedCrossEntropyLoss,
-    "symmetric": SymmetricCrossEntropyLoss,
-    "mae": MeanAbsoluteErrorLoss,
-}
 
 
 @dataclass(frozen=True)

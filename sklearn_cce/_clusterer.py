@@ -39,11 +39,7 @@ from sklearn_cce._training.process import drawing
 from sklearn_cce._training.shares import check_shares
 from sklearn_cce._training.sources import Source
 from sklearn_cce._training.targets import as_numbers, warn
-from sklearn_cce.losses import (
-    CollisionCrossEntropyLoss,
-    ReverseCrossEntropyLoss,
-    ShannonCrossEntropyLoss,
-)
+from sklearn_cce.losses import LOSSES
 from sklearn_cce.model_selection import silhouette_scorer
 from sklearn_cce.modules import FLATTENING, MODULES
 from sklearn_cce.pseudo_labels import UPDATES
@@ -62,11 +58,8 @@ LEARNING_RATE, LEARNING_RATES = 1e-3, {"linear": 1e-2}
 RESTART = 1_000_003
 """Distance of the seeds of two networks."""
 
-LOSSES: dict[str, type[nn.Module]] = {
-    "collision": CollisionCrossEntropyLoss,
-    "shannon": ShannonCrossEntropyLoss,
-    "reverse": ReverseCrossEntropyLoss,
-}
+SELF_LABELLING = ("collision", "shannon", "reverse")
+"""Names of the losses that a network can learn its own labels with."""
 
 
 @dataclass(frozen=True)
@@ -251,7 +244,7 @@ class CollisionClusterer(
             None,
         ],
         "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "loss": [StrOptions(set(LOSSES))],
+        "loss": [StrOptions(set(SELF_LABELLING))],
         "pseudo_labels": [StrOptions(set(UPDATES))],
     }
 

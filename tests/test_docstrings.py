@@ -1,9 +1,11 @@
 """Every public name is documented, and what the documentation shows is true."""
 
+import ast
 import dataclasses
 import doctest
 import importlib.util
 import inspect
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -59,10 +61,20 @@ OBJECTS = sorted(set(public_objects()))
 RESULTS = [path for path in OBJECTS if path.endswith("Result")]
 CALLABLES = [path for path in OBJECTS if path not in RESULTS]
 METHODS = [m for path in CALLABLES for m in own_methods(path)]
+LOSSES = [path for path in CALLABLES if path.startswith("sklearn_cce.losses.")]
+LOSS_FUNCTIONS = [path for path in LOSSES if inspect.isfunction(resolve(path))]
+OF_LOSSES = {"Parameters", "Raises", "See Also", "Examples"}
+OF_LOSS_FUNCTIONS = OF_LOSSES | {"Returns", "Notes", "References"}
 
 
 def complaints(path, codes):
     return [error for error in validate(path)["errors"] if error[0] in codes]
+
+
+def written(path):
+    """Return the docstring that stands in the source, where editors look for it."""
+    source = textwrap.dedent(inspect.getsource(resolve(path)))
+    return ast.get_docstring(ast.parse(source).body[0])
 
 
 def test_modules_say_what_is_public():
@@ -80,6 +92,28 @@ def test_docstring_of_public_object(path):
 @pytest.mark.parametrize("path", METHODS)
 def test_docstring_of_public_method(path):
     assert not complaints(path, OF_METHODS)
+
+
+@pytest.mark.parametrize("path", CALLABLES)
+def test_docstring_is_written_out(path):
+    assert inspect.getdoc(resolve(path)) == written(path)
+
+
+@pytest.mark.parametrize("path", LOSSES)
+def test_losses_are_documented_in_full(path):
+    sections = OF_LOSS_FUNCTIONS if path in LOSS_FUNCTIONS else OF_LOSSES
+    documented = get_doc_object(resolve(path))
+    assert not [section for section in sections if not documented[section]]
+
+
+@pytest.mark.parametrize("path", LOSS_FUNCTIONS)
+def test_the_module_of_a_loss_is_its_twin(path):
+    """Their docstrings point to each other."""
+    module, name = path.rsplit(".", 1)
+    twin = "".join(word.capitalize() for word in name.split("_")) + "Loss"
+    for one, other in [(name, twin), (twin, name)]:
+        linked = str(get_doc_object(resolve(f"{module}.{one}"))["See Also"])
+        assert f"'{other}'" in linked
 
 
 @pytest.mark.parametrize("path", RESULTS)

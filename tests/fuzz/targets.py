@@ -564,7 +564,7 @@ def loss_module_target(name: str) -> Target:
     )
 
 
-LOSS_NAMES = [function.__name__ for function in losses.LOSSES.values()]
+LOSS_NAMES = [name for name in losses.__all__ if name.islower()]
 LOSS_TARGETS = [
     *(loss_target(name, torch.from_numpy(Y), "(hard)") for name in LOSS_NAMES),
     *(

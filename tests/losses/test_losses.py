@@ -15,13 +15,13 @@ from sklearn_cce import losses
 from sklearn_cce.losses import LOSSES, collision_cross_entropy, shannon_cross_entropy
 
 ALL = sorted(LOSSES)
-MODULES = {
-    "collision": losses.CollisionCrossEntropyLoss,
-    "shannon": losses.ShannonCrossEntropyLoss,
-    "reverse": losses.ReverseCrossEntropyLoss,
-    "generalized": losses.GeneralizedCrossEntropyLoss,
-    "symmetric": losses.SymmetricCrossEntropyLoss,
-    "mae": losses.MeanAbsoluteErrorLoss,
+FUNCTIONS = {
+    "collision": losses.collision_cross_entropy,
+    "shannon": losses.shannon_cross_entropy,
+    "reverse": losses.reverse_cross_entropy,
+    "generalized": losses.generalized_cross_entropy,
+    "symmetric": losses.symmetric_cross_entropy,
+    "mae": losses.mean_absolute_error,
 }
 CLOSED_FORMS = {
     "collision": lambda s, y: -torch.log((y * s).sum(1)),
@@ -68,7 +68,7 @@ def gradient(loss, logits, target, **options):
 def test_closed_form(name, shape):
     logits, target = draw(shape)
     expected = CLOSED_FORMS[name](logits.softmax(1), target)
-    assert_close(LOSSES[name](logits, target, reduction="none"), expected)
+    assert_close(FUNCTIONS[name](logits, target, reduction="none"), expected)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -83,9 +83,9 @@ def test_collision_is_shannon_for_one_hot_targets(shape):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_class_indices_are_one_hot_targets(name, shape):
     logits, index = draw_hard(shape)
-    soft = LOSSES[name](logits, one_hot(index, shape[1]))
-    assert_close(LOSSES[name](logits, index), soft)
-    assert_close(LOSSES[name](logits, index.to(torch.int16)), soft)
+    soft = FUNCTIONS[name](logits, one_hot(index, shape[1]))
+    assert_close(FUNCTIONS[name](logits, index), soft)
+    assert_close(FUNCTIONS[name](logits, index.to(torch.int16)), soft)
 
 
 @given(
@@ -116,26 +116,26 @@ def test_collision_bounds_shannon_from_below():
 
 def test_generalized_lies_between_shannon_and_absolute_error():
     logits, index = draw_hard((9, 4))
-    near_shannon = LOSSES["generalized"](logits, index, q=1e-6)
+    near_shannon = FUNCTIONS["generalized"](logits, index, q=1e-6)
     assert_close(near_shannon, F.cross_entropy(logits, index), rtol=1e-4, atol=0)
-    absolute = LOSSES["mae"](logits, index)
-    assert_close(LOSSES["generalized"](logits, index, q=1.0), absolute / 2)
+    absolute = FUNCTIONS["mae"](logits, index)
+    assert_close(FUNCTIONS["generalized"](logits, index, q=1.0), absolute / 2)
 
 
 def test_reverse_of_hard_targets_is_a_multiple_of_absolute_error():
     logits, index = draw_hard((9, 4))
-    reverse = LOSSES["reverse"](logits, index, log_zero=-4.0)
-    assert_close(reverse, 2 * LOSSES["mae"](logits, index))
+    reverse = FUNCTIONS["reverse"](logits, index, log_zero=-4.0)
+    assert_close(reverse, 2 * FUNCTIONS["mae"](logits, index))
 
 
 def test_symmetric_is_the_weighted_sum_of_both_directions():
     logits, target = draw((9, 4))
     weight = torch.tensor([1.0, 2.0, 0.5, 0.0], dtype=torch.float64)
-    both = LOSSES["symmetric"](
+    both = FUNCTIONS["symmetric"](
         logits, target, alpha=3.0, beta=0.5, log_zero=-7.0, weight=weight
     )
     shannon = shannon_cross_entropy(logits, target, weight=weight)
-    reverse = LOSSES["reverse"](logits, target, log_zero=-7.0, weight=weight)
+    reverse = FUNCTIONS["reverse"](logits, target, log_zero=-7.0, weight=weight)
     assert_close(both, 3 * shannon + 0.5 * reverse)
 
 
@@ -157,14 +157,14 @@ def test_gradcheck_in_logits(name):
     logits, target = draw((4, 5, 2))
     target = torch.where(target < 0.1, 0.0, target)
     logits.requires_grad_()
-    assert gradcheck(lambda z: LOSSES[name](z, target, reduction="none"), logits)
+    assert gradcheck(lambda z: FUNCTIONS[name](z, target, reduction="none"), logits)
 
 
 @every_loss
 def test_gradcheck_in_logits_and_target(name):
     logits, target = (tensor.requires_grad_() for tensor in draw((4, 5)))
     assert gradcheck(
-        lambda z, y: LOSSES[name](z, y, reduction="none"), (logits, target)
+        lambda z, y: FUNCTIONS[name](z, y, reduction="none"), (logits, target)
     )
 
 
@@ -172,7 +172,7 @@ def test_gradcheck_in_logits_and_target(name):
 def test_zeros_of_a_target_that_learns_have_a_finite_gradient(name):
     logits = torch.zeros(2, 3)
     target = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]], requires_grad=True)
-    LOSSES[name](logits, target).backward()
+    FUNCTIONS[name](logits, target).backward()
     assert target.grad.isfinite().all()
 
 
@@ -189,7 +189,7 @@ def test_extreme_logits_and_zero_targets_stay_finite(name, dtype, learns):
         dtype=dtype,
         requires_grad=learns,
     )
-    loss = LOSSES[name](logits, target, reduction="none")
+    loss = FUNCTIONS[name](logits, target, reduction="none")
     loss.sum().backward()
     assert loss.isfinite().all() and logits.grad.isfinite().all()
 
@@ -214,7 +214,7 @@ def test_large_common_offset_costs_no_precision():
 @every_loss
 def test_excluded_classes(name):
     logits = torch.tensor([[0.0, 1.0, -torch.inf]], requires_grad=True)
-    loss = LOSSES[name](logits, torch.tensor([1]))
+    loss = FUNCTIONS[name](logits, torch.tensor([1]))
     loss.backward()
     assert loss.isfinite() and logits.grad.isfinite().all()
 
@@ -223,16 +223,16 @@ def test_excluded_classes(name):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_computed_in_single(name, dtype):
     logits, target = (tensor.to(dtype) for tensor in draw((6, 5)))
-    half = LOSSES[name](logits, target)
+    half = FUNCTIONS[name](logits, target)
     assert half.dtype == dtype
-    assert_close(half, LOSSES[name](logits.float(), target.float()).to(dtype))
+    assert_close(half, FUNCTIONS[name](logits.float(), target.float()).to(dtype))
 
 
 @every_loss
 def test_sum_over_many_half_precision_positions_loses_nothing(name):
     logits, index = torch.zeros(5000, 3, dtype=torch.float16), torch.zeros(5000).long()
-    single = LOSSES[name](logits.float(), index)
-    assert_close(LOSSES[name](logits, index), single.half())
+    single = FUNCTIONS[name](logits.float(), index)
+    assert_close(FUNCTIONS[name](logits, index), single.half())
 
 
 # The contract of torch.nn.functional.cross_entropy
@@ -253,7 +253,7 @@ def test_agrees_with_torch_on_class_indices(
     index[0] = ignore_index
     options = {"weight": weight, "ignore_index": ignore_index, "reduction": reduction}
     expected = F.cross_entropy(logits, index, **options)
-    assert_close(LOSSES[name](logits, index, **options), expected)
+    assert_close(FUNCTIONS[name](logits, index, **options), expected)
 
 
 @REDUCTIONS
@@ -272,29 +272,29 @@ def test_agrees_with_torch_without_a_batch(name, reduction):
     logits, index = draw_hard((1, 5))
     options = {"weight": WEIGHT + 1, "reduction": reduction}
     expected = F.cross_entropy(logits[0], index[0], **options)
-    assert_close(LOSSES[name](logits[0], index[0], **options), expected)
+    assert_close(FUNCTIONS[name](logits[0], index[0], **options), expected)
 
 
 @every_loss
 def test_one_sample_without_a_batch_is_its_row(name):
     logits, target = draw((3, 5))
-    rows = [LOSSES[name](logits[i], target[i], reduction="none") for i in range(3)]
-    assert_close(torch.stack(rows), LOSSES[name](logits, target, reduction="none"))
+    rows = [FUNCTIONS[name](logits[i], target[i], reduction="none") for i in range(3)]
+    assert_close(torch.stack(rows), FUNCTIONS[name](logits, target, reduction="none"))
 
 
 @every_loss
 def test_reductions_of_probabilities(name):
     logits, target = draw((4, 5, 3))
-    each = LOSSES[name](logits, target, reduction="none")
-    assert_close(LOSSES[name](logits, target, reduction="sum"), each.sum())
-    assert_close(LOSSES[name](logits, target), each.mean())
+    each = FUNCTIONS[name](logits, target, reduction="none")
+    assert_close(FUNCTIONS[name](logits, target, reduction="sum"), each.sum())
+    assert_close(FUNCTIONS[name](logits, target), each.mean())
 
 
 @pytest.mark.parametrize("name", ["collision", "reverse", "mae"])
 def test_soft_targets_are_weighted_by_their_mean_class_weight(name):
     logits, target = draw((4, 5, 3))
-    each = LOSSES[name](logits, target, reduction="none")
-    weighted = LOSSES[name](logits, target, weight=WEIGHT, reduction="none")
+    each = FUNCTIONS[name](logits, target, reduction="none")
+    weighted = FUNCTIONS[name](logits, target, weight=WEIGHT, reduction="none")
     assert_close(weighted, each * torch.einsum("k,nkd->nd", WEIGHT, target))
 
 
@@ -302,8 +302,8 @@ def test_soft_targets_are_weighted_by_their_mean_class_weight(name):
 def test_weights_of_one_hot_and_hard_targets_agree(name):
     logits, index = draw_hard((6, 5))
     options = {"weight": WEIGHT, "reduction": "none"}
-    soft = LOSSES[name](logits, one_hot(index, 5), **options)
-    assert_close(LOSSES[name](logits, index, **options), soft)
+    soft = FUNCTIONS[name](logits, one_hot(index, 5), **options)
+    assert_close(FUNCTIONS[name](logits, index, **options), soft)
 
 
 @every_loss
@@ -311,18 +311,18 @@ def test_ignored_positions_have_no_gradient(name):
     logits, index = draw_hard((4, 5))
     index[1] = -100
     logits[1] = torch.tensor([-torch.inf, 0.0, 1.0, 2.0, 3.0])
-    grad = gradient(LOSSES[name], logits, index)
+    grad = gradient(FUNCTIONS[name], logits, index)
     assert_close(grad[1], torch.zeros(5, dtype=torch.float64))
     kept = [0, 2, 3]
-    assert_close(grad[kept], gradient(LOSSES[name], logits[kept], index[kept]))
+    assert_close(grad[kept], gradient(FUNCTIONS[name], logits[kept], index[kept]))
 
 
 @every_loss
 def test_targets_of_another_floating_dtype(name):
     logits, target = draw((4, 5))
-    loss = LOSSES[name](logits.float(), target)
+    loss = FUNCTIONS[name](logits.float(), target)
     assert loss.dtype == torch.float32
-    assert_close(loss, LOSSES[name](logits.float(), target.float()))
+    assert_close(loss, FUNCTIONS[name](logits.float(), target.float()))
 
 
 # PyTorch's machinery
@@ -330,11 +330,11 @@ def test_targets_of_another_floating_dtype(name):
 
 @every_loss
 def test_compiles_to_one_graph(name):
-    compiled = torch.compile(LOSSES[name], fullgraph=True, backend="aot_eager")
+    compiled = torch.compile(FUNCTIONS[name], fullgraph=True, backend="aot_eager")
     for target in (draw((6, 5))[1], draw_hard((6, 5))[1]):
         logits = draw((6, 5))[0]
-        assert_close(compiled(logits, target), LOSSES[name](logits, target))
-        expected = gradient(LOSSES[name], logits, target)
+        assert_close(compiled(logits, target), FUNCTIONS[name](logits, target))
+        expected = gradient(FUNCTIONS[name], logits, target)
         assert_close(gradient(compiled, logits, target), expected)
 
 
@@ -343,28 +343,28 @@ def test_compiles_to_one_graph(name):
 @pytest.mark.parametrize("name", ["collision", "shannon", "reverse"])
 def test_compiles_with_inductor(name):
     logits, target = draw((6, 5), dtype=torch.float32)
-    compiled = torch.compile(LOSSES[name], fullgraph=True)
+    compiled = torch.compile(FUNCTIONS[name], fullgraph=True)
     try:
         loss = compiled(logits, target)
     except torch._inductor.exc.InductorError as error:
         pytest.skip(f"no working compiler: {error}")
-    assert_close(loss, LOSSES[name](logits, target))
+    assert_close(loss, FUNCTIONS[name](logits, target))
 
 
 @every_loss
 @pytest.mark.filterwarnings("ignore:There is a performance drop")
 def test_per_sample_gradients_by_vmap(name):
     logits, index = draw_hard((6, 5))
-    per_sample = torch.func.vmap(torch.func.grad(LOSSES[name]))(logits, index)
-    assert_close(per_sample, gradient(LOSSES[name], logits, index, reduction="sum"))
+    per_sample = torch.func.vmap(torch.func.grad(FUNCTIONS[name]))(logits, index)
+    assert_close(per_sample, gradient(FUNCTIONS[name], logits, index, reduction="sum"))
 
 
 @every_loss
 def test_modules_are_their_functions(name):
     logits, index = draw_hard((4, 5, 3))
     options = {"ignore_index": 1, "reduction": "sum"}
-    module = MODULES[name](WEIGHT, **options)
-    expected = LOSSES[name](logits, index, weight=WEIGHT, **options)
+    module = LOSSES[name](WEIGHT, **options)
+    expected = FUNCTIONS[name](logits, index, weight=WEIGHT, **options)
     for twin in (module, copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
         assert_close(twin(logits, index), expected)
 
@@ -379,8 +379,8 @@ def test_modules_are_their_functions(name):
 )
 def test_modules_pass_on_their_own_options(name, own):
     logits, target = draw((4, 5))
-    module = MODULES[name](**own)
-    assert_close(module(logits, target), LOSSES[name](logits, target, **own))
+    module = LOSSES[name](**own)
+    assert_close(module(logits, target), FUNCTIONS[name](logits, target, **own))
     assert all(f"{key}={value}" in repr(module) for key, value in own.items())
 
 
@@ -393,7 +393,7 @@ def test_modules_move_their_weight():
 def test_nothing_waits_for_the_device_to_find_nan():
     """No value is fetched: the losses work on tensors that have none."""
     logits = torch.zeros(3, 4, device="meta")
-    for loss in LOSSES.values():
+    for loss in FUNCTIONS.values():
         assert loss(logits, logits).shape == ()
 
 
@@ -409,9 +409,9 @@ def test_nan_in_a_target_is_nan_in_its_loss(name, learns, weight, place):
     target[1, place] = torch.nan
     target[2] = torch.eye(5)[place]
     target.requires_grad_(learns)
-    loss = LOSSES[name](logits, target, weight=weight, reduction="none")
+    loss = FUNCTIONS[name](logits, target, weight=weight, reduction="none")
     assert loss.isnan().tolist() == [False, True, False]
-    assert LOSSES[name](logits, target, weight=weight).isnan()
+    assert FUNCTIONS[name](logits, target, weight=weight).isnan()
 
 
 @every_loss
@@ -419,9 +419,9 @@ def test_nan_in_a_target_is_nan_in_its_loss(name, learns, weight, place):
 def test_nan_is_kept_in_every_precision_and_beside_excluded_classes(name, dtype):
     logits = torch.tensor([[0.0, 1.0, -torch.inf]], dtype=dtype)
     target = torch.tensor([[torch.nan, 1.0, 0.0]], dtype=dtype)
-    assert LOSSES[name](logits, target).isnan()
-    assert LOSSES[name](logits[0], target[0]).isnan()
-    assert LOSSES[name](logits * torch.nan, torch.tensor([1])).isnan()
+    assert FUNCTIONS[name](logits, target).isnan()
+    assert FUNCTIONS[name](logits[0], target[0]).isnan()
+    assert FUNCTIONS[name](logits * torch.nan, torch.tensor([1])).isnan()
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int64])
@@ -431,10 +431,10 @@ def test_ignore_index_is_no_class_of_a_small_dtype(name, dtype):
     generator = torch.Generator().manual_seed(0)
     logits, index = torch.randn(2, 200, generator=generator), torch.tensor([42, 100])
     index[1] = 156 if dtype == torch.uint8 else 100
-    expected = LOSSES[name](logits, index)
+    expected = FUNCTIONS[name](logits, index)
     for ignored in (-100, 298):
         assert_close(
-            LOSSES[name](logits, index.to(dtype), ignore_index=ignored), expected
+            FUNCTIONS[name](logits, index.to(dtype), ignore_index=ignored), expected
         )
 
 
@@ -512,7 +512,7 @@ WRONG_OPTIONS = {
 )
 def test_bad_input(name, logits, target, options, error, message):
     with pytest.raises(error, match=message):
-        LOSSES[name](logits, target, **options)
+        FUNCTIONS[name](logits, target, **options)
 
 
 @pytest.mark.parametrize(
@@ -530,7 +530,7 @@ def test_bad_input(name, logits, target, options, error, message):
 def test_bad_options(name, own):
     (key,) = own
     with pytest.raises(ValueError, match=key):
-        LOSSES[name](torch.zeros(3, 4), torch.zeros(3).long(), **own)
+        FUNCTIONS[name](torch.zeros(3, 4), torch.zeros(3).long(), **own)
 
 
 @pytest.mark.parametrize("value", [None, "0.5", 1j, True, [0.5], torch.tensor(0.5)])
@@ -546,17 +546,17 @@ def test_bad_options(name, own):
 )
 def test_options_of_a_wrong_type(name, key, value):
     with pytest.raises(TypeError, match=key):
-        LOSSES[name](torch.zeros(3, 4), torch.zeros(3).long(), **{key: value})
+        FUNCTIONS[name](torch.zeros(3, 4), torch.zeros(3).long(), **{key: value})
     with pytest.raises(TypeError, match=key):
-        MODULES[name](**{key: value})
+        LOSSES[name](**{key: value})
 
 
 def test_options_may_be_numbers_of_numpy():
     logits, target = draw((4, 5))
     own = {"alpha": np.float32(0.5), "beta": np.int64(2), "log_zero": np.float64(-3)}
-    expected = LOSSES["symmetric"](logits, target, alpha=0.5, beta=2, log_zero=-3)
-    assert_close(LOSSES["symmetric"](logits, target, **own), expected)
-    assert_close(MODULES["symmetric"](**own)(logits, target), expected)
+    expected = FUNCTIONS["symmetric"](logits, target, alpha=0.5, beta=2, log_zero=-3)
+    assert_close(FUNCTIONS["symmetric"](logits, target, **own), expected)
+    assert_close(LOSSES["symmetric"](**own)(logits, target), expected)
 
 
 def test_modules_refuse_an_unknown_reduction():
@@ -569,4 +569,4 @@ def test_modules_refuse_wrong_options_before_they_are_called(name):
     for key, values in WRONG_OPTIONS[TypeError].items():
         for value in values:
             with pytest.raises(TypeError, match=key):
-                MODULES[name](**{key: value})
+                LOSSES[name](**{key: value})

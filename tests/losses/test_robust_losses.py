@@ -20,7 +20,7 @@ def value(name, y, s, **options):
     """Loss of one label and one prediction, or of rows of them."""
     y, s = torch.atleast_2d(torch.as_tensor(y)), torch.atleast_2d(torch.as_tensor(s))
     s, y = s.double(), y.double()
-    return LOSSES[name](s.log(), y, reduction="none", **options)
+    return LOSSES[name](reduction="none", **options)(s.log(), y)
 
 
 def h2(y, s):
@@ -29,7 +29,7 @@ def h2(y, s):
 
 def in_logits(name, y, s, **options):
     z = s.log().requires_grad_()
-    LOSSES[name](z, y, reduction="sum", **options).backward()
+    LOSSES[name](reduction="sum", **options)(z, y).backward()
     return z.grad
 
 
@@ -112,7 +112,7 @@ def test_in_expectation_collision_finds_the_truth_and_shannon_blurs_it_twice(eta
 
     def gradient_at(s, name):
         z = s.log().requires_grad_()
-        losses = LOSSES[name](z.expand(k, k), blur, reduction="none")
+        losses = LOSSES[name](reduction="none")(z.expand(k, k), blur)
         (given @ losses).backward()
         return z.grad.abs().max()
 

@@ -1,35 +1,15 @@
-"""Cross-entropies and robust losses for soft and hard targets.
-
-Every loss takes logits, as :class:`torch.nn.CrossEntropyLoss` does, and is computed
-in the log domain. They differ in what one position costs; targets, class weights,
-ignored positions and reductions mean the same to all of them.
-"""
+"""The losses as functions: checks of the input, reductions, and one function each."""
 
 from collections.abc import Callable
-from inspect import cleandoc
 from numbers import Integral, Real
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = [
-    "LOSSES",
-    "CollisionCrossEntropyLoss",
-    "GeneralizedCrossEntropyLoss",
-    "MeanAbsoluteErrorLoss",
-    "ReverseCrossEntropyLoss",
-    "ShannonCrossEntropyLoss",
-    "SymmetricCrossEntropyLoss",
-    "collision_cross_entropy",
-    "generalized_cross_entropy",
-    "mean_absolute_error",
-    "reverse_cross_entropy",
-    "shannon_cross_entropy",
-    "symmetric_cross_entropy",
-]
-
-Kernel = Callable[[Tensor, Tensor], Tensor]
+from . import _kernels as kernels
+from ._kernels import Kernel
 
 _RANGES = {
     "log_zero": (-1e30, -1e-30),
@@ -37,103 +17,13 @@ _RANGES = {
     "alpha": (0.0, 1e30),
     "beta": (0.0, 1e30),
 }
+"""What the losses' own options may be; the far ends are finite in float32."""
 
 _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "mean": torch.mean,
     "sum": torch.sum,
     "none": lambda losses: losses,
 }
-
-_PARTS = {
-    "inputs": """
-logits : Tensor of shape (K,), (n_samples, K) or (n_samples, K, d1, ...)
-    Unnormalised log-probabilities of the K classes, of any floating dtype. Half
-    precision is computed in float32 and returned in half.
-target : Tensor
-    Probabilities of the shape of `logits`, or class indices in [0, K) of that shape
-    without the class dimension, of any integer dtype. Probabilities are converted
-    to the dtype of the computation; that they sum to 1 is not checked. NaN gives NaN.
-""",
-    "options": """
-weight : Tensor of shape (K,), default=None
-    Non-negative weight of each class, of any floating dtype.
-ignore_index : int, default=-100
-    Class index that marks positions without a label: they cost nothing and do not
-    count in the mean. Without effect on targets that are probabilities.
-reduction : {"mean", "sum", "none"}, default="mean"
-    What to do with the losses of the positions. As in PyTorch, the mean of hard
-    targets is divided by the sum of the weights of their classes, the mean of
-    soft ones by the number of positions.
-""",
-    "returns": """
-Returns
--------
-Tensor
-    A scalar, or with ``reduction="none"`` one loss for each position, of shape (),
-    (n_samples,) or (n_samples, d1, ...), in the dtype of `logits`.
-
-Raises
-------
-TypeError
-    If `logits` or `weight` is not a floating tensor, `target` neither a floating nor
-    an integer one, or if an option is of the wrong type.
-ValueError
-    If the shapes of `logits`, `target` and `weight` do not fit together, if
-    `reduction` is unknown, or if a class index lies outside [0, K) (on the CPU; an
-    accelerator reports it with an assertion of its own).
-""",
-    "mean_weight": """
-A position is weighted by the mean of `weight` under its target, ``sum_k w_k y_k``:
-with hard targets, by the weight of its class, as in PyTorch.
-""",
-    "module": """
-It can stand where :class:`torch.nn.CrossEntropyLoss` stands: call it with logits and
-with probabilities or class indices.
-""",
-}
-
-
-def _documented(documented):
-    """Fill the parts that the docstrings of all the losses have in common."""
-    text = cleandoc(documented.__doc__)
-    for name, part in _PARTS.items():
-        text = text.replace(f"<{name}>", part.strip())
-    documented.__doc__ = text
-    return documented
-
-
-# What one position costs: (log-probabilities, target), both (n, K, ...) -> (n, ...).
-
-
-def _log(target: Tensor) -> Tensor:
-    """Logarithm with ln 0 = -inf and no NaN in the gradient of the target."""
-    if not target.requires_grad:
-        return target.log()
-    zero = target <= 0  # not so for NaN
-    return torch.where(zero, -torch.inf, torch.where(zero, 1, target).log())
-
-
-def _collision(log_p: Tensor, target: Tensor) -> Tensor:
-    return -torch.logsumexp(log_p + _log(target), 1)
-
-
-def _shannon(log_p: Tensor, target: Tensor) -> Tensor:
-    return -torch.where(target <= 0, 0, target * log_p).sum(1)
-
-
-def _reverse(log_p: Tensor, target: Tensor, log_zero: float) -> Tensor:
-    return -(log_p.exp() * _log(target).clamp_min(log_zero)).sum(1)
-
-
-def _generalized(log_p: Tensor, target: Tensor, q: float) -> Tensor:
-    return -(target * torch.expm1(q * log_p)).sum(1) / q
-
-
-def _absolute(log_p: Tensor, target: Tensor) -> Tensor:
-    return (log_p.exp() - target).abs().sum(1)
-
-
-# What all the losses share.
 
 
 def _check_reduction(reduction: str) -> None:
@@ -143,13 +33,15 @@ def _check_reduction(reduction: str) -> None:
         )
 
 
-def _check_options(ignore_index: int, reduction: str) -> None:
+def check_options(ignore_index: int, reduction: str) -> None:
+    """Raise an error that names it where an option of all losses is not accepted."""
     _check_reduction(reduction)
     if isinstance(ignore_index, bool) or not isinstance(ignore_index, Integral):
         raise TypeError(f"ignore_index must be an integer; got {ignore_index!r}.")
 
 
-def _check_number(name: str, value: float) -> None:
+def check_number(name: str, value: float) -> None:
+    """Raise an error where an option of a loss's own is no number in its range."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a real number; got {_kind(value)}.")
     low, high = _RANGES[name]
@@ -162,11 +54,13 @@ def _kind(value: object) -> object:
 
 
 def _is_floating(value: object) -> bool:
-    dense = isinstance(value, Tensor) and value.layout == torch.strided
-    return dense and value.is_floating_point()
+    if not isinstance(value, Tensor) or value.layout != torch.strided:
+        return False
+    return value.is_floating_point()
 
 
-def _check_weight(weight: Tensor | None) -> None:
+def check_weight(weight: Tensor | None) -> None:
+    """Raise a TypeError where the weights of the classes are no floating tensor."""
     if weight is not None and not _is_floating(weight):
         raise TypeError(f"weight must be a floating tensor; got {_kind(weight)}.")
 
@@ -215,7 +109,8 @@ def _of_classes(
 ) -> Tensor:
     """Unweighted losses of class indices."""
     try:
-        if kernel is _collision or kernel is _shannon:  # -ln s of the class, for both
+        # Both are -ln s of the class, which needs no one-hot target.
+        if kernel is kernels.collision or kernel is kernels.shannon:
             return -log_p.gather(1, index.unsqueeze(1)).squeeze(1)
         target = _one_hot(index, counted, log_p)
     except RuntimeError as error:
@@ -270,9 +165,9 @@ def _loss(
     A kernel that is linear in the target weights the classes inside its sum, any
     other is weighted by the mean class weight of the position.
     """
-    _check_options(ignore_index, reduction)
+    check_options(ignore_index, reduction)
     _check_types(logits, target)
-    _check_weight(weight)
+    check_weight(weight)
     _check_shapes(logits, target, weight)
     batched = logits.dim() > 1
     if not batched:
@@ -290,7 +185,6 @@ def _loss(
     return _REDUCTIONS[reduction](losses).to(logits.dtype)
 
 
-@_documented
 def collision_cross_entropy(
     logits: Tensor,
     target: Tensor,
@@ -302,16 +196,39 @@ def collision_cross_entropy(
     """Collision cross-entropy between targets and softmax predictions.
 
     ``-ln sum_k y_k s_k`` with ``s = softmax(logits)``: the negative log-probability
-    that a draw from the target y and a draw from the prediction s are equal. It is
+    that a draw from the target y and a draw from the prediction s are equal [1]_. It is
     symmetric in y and s, equals Shannon's cross-entropy for one-hot targets, and a
     uniform target costs the constant ``ln K`` and has no gradient.
 
     Parameters
     ----------
-    <inputs>
-    <options>
+    logits : Tensor of shape (K,), (n_samples, K) or (n_samples, K, d1, ...)
+        Unnormalised log-probabilities of the K classes, of any floating dtype.
+    target : Tensor
+        Probabilities of the shape of `logits`, or class indices in [0, K) of that
+        shape without the class dimension.
+    weight : Tensor of shape (K,), default=None
+        Non-negative weight of each class, of any floating dtype.
+    ignore_index : int, default=-100
+        Class index of positions that cost nothing and do not count in the mean.
+        Without effect on targets that are probabilities.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        What becomes of the losses of the positions. As in PyTorch, the mean over hard
+        targets is divided by the sum of the weights of their classes.
 
-    <returns>
+    Returns
+    -------
+    Tensor
+        A scalar, or with ``reduction="none"`` one loss for each position, of shape (),
+        (n_samples,) or (n_samples, d1, ...).
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong type or dtype.
+    ValueError
+        If the shapes of `logits`, `target` and `weight` do not fit together, a class
+        index lies outside [0, K), or an option is not as described.
 
     See Also
     --------
@@ -324,7 +241,7 @@ def collision_cross_entropy(
     ``y_k s_k``. The loss can be differentiated in the target too, except that
     exact zeros of the target receive no gradient.
 
-    <mean_weight>
+    With class weights the loss is multiplied by ``sum_k w_k y_k``.
 
     References
     ----------
@@ -340,10 +257,9 @@ def collision_cross_entropy(
     >>> collision_cross_entropy(logits, target, reduction="none")
     tensor([0.2603, 1.0986])
     """
-    return _loss(_collision, logits, target, weight, ignore_index, reduction)
+    return _loss(kernels.collision, logits, target, weight, ignore_index, reduction)
 
 
-@_documented
 def shannon_cross_entropy(
     logits: Tensor,
     target: Tensor,
@@ -355,14 +271,37 @@ def shannon_cross_entropy(
     """Shannon's cross-entropy between targets and softmax predictions.
 
     ``-sum_k y_k ln s_k`` with ``s = softmax(logits)``, least where s equals the
-    target y: the prediction learns to copy the uncertainty of the target.
+    target y [1]_: the prediction learns to copy the uncertainty of the target.
 
     Parameters
     ----------
-    <inputs>
-    <options>
+    logits : Tensor of shape (K,), (n_samples, K) or (n_samples, K, d1, ...)
+        Unnormalised log-probabilities of the K classes, of any floating dtype.
+    target : Tensor
+        Probabilities of the shape of `logits`, or class indices in [0, K) of that
+        shape without the class dimension.
+    weight : Tensor of shape (K,), default=None
+        Non-negative weight of each class, of any floating dtype.
+    ignore_index : int, default=-100
+        Class index of positions that cost nothing and do not count in the mean.
+        Without effect on targets that are probabilities.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        What becomes of the losses of the positions. As in PyTorch, the mean over hard
+        targets is divided by the sum of the weights of their classes.
 
-    <returns>
+    Returns
+    -------
+    Tensor
+        A scalar, or with ``reduction="none"`` one loss for each position, of shape (),
+        (n_samples,) or (n_samples, d1, ...).
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong type or dtype.
+    ValueError
+        If the shapes of `logits`, `target` and `weight` do not fit together, a class
+        index lies outside [0, K), or an option is not as described.
 
     See Also
     --------
@@ -375,6 +314,11 @@ def shannon_cross_entropy(
     logits of -inf (excluded classes) may meet targets of 0. With class weights the
     loss is ``-sum_k w_k y_k ln s_k``.
 
+    References
+    ----------
+    .. [1] I. J. Good, "Rational Decisions", Journal of the Royal Statistical Society
+       B 14, 1952.
+
     Examples
     --------
     >>> import torch
@@ -383,10 +327,11 @@ def shannon_cross_entropy(
     >>> shannon_cross_entropy(logits, torch.tensor([0, 2]), reduction="none")
     tensor([0.1698, 0.1520])
     """
-    return _loss(_shannon, logits, target, weight, ignore_index, reduction, linear=True)
+    return _loss(
+        kernels.shannon, logits, target, weight, ignore_index, reduction, linear=True
+    )
 
 
-@_documented
 def reverse_cross_entropy(
     logits: Tensor,
     target: Tensor,
@@ -399,18 +344,40 @@ def reverse_cross_entropy(
     """Reverse cross-entropy: Shannon's with target and prediction exchanged.
 
     ``-sum_k s_k max(ln y_k, log_zero)`` with ``s = softmax(logits)``. Linear in s,
-    so that it draws the prediction to a vertex of the simplex.
+    so that it draws the prediction to a vertex of the simplex [1]_.
 
     Parameters
     ----------
-    <inputs>
+    logits : Tensor of shape (K,), (n_samples, K) or (n_samples, K, d1, ...)
+        Unnormalised log-probabilities of the K classes, of any floating dtype.
+    target : Tensor
+        Probabilities of the shape of `logits`, or class indices in [0, K) of that
+        shape without the class dimension.
     log_zero : float, default=-13.8
         Negative number at which ``ln y_k`` is clipped, as the loss would be
         infinite for ``y_k = 0``. The default is the logarithm of about 1e-6.
-    <options>
+    weight : Tensor of shape (K,), default=None
+        Non-negative weight of each class, of any floating dtype.
+    ignore_index : int, default=-100
+        Class index of positions that cost nothing and do not count in the mean.
+        Without effect on targets that are probabilities.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        What becomes of the losses of the positions. As in PyTorch, the mean over hard
+        targets is divided by the sum of the weights of their classes.
 
-    <returns>
-        Also if `log_zero` is not negative and finite.
+    Returns
+    -------
+    Tensor
+        A scalar, or with ``reduction="none"`` one loss for each position, of shape (),
+        (n_samples,) or (n_samples, d1, ...).
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong type or dtype.
+    ValueError
+        If the shapes of `logits`, `target` and `weight` do not fit together, a class
+        index lies outside [0, K), or an option is not as described.
 
     See Also
     --------
@@ -420,9 +387,8 @@ def reverse_cross_entropy(
     Notes
     -----
     For a one-hot target of class j it is ``-log_zero (1 - s_j)``, half the mean
-    absolute error times ``-log_zero``.
-
-    <mean_weight>
+    absolute error times ``-log_zero``. With class weights the loss is
+    multiplied by ``sum_k w_k y_k``.
 
     References
     ----------
@@ -437,15 +403,14 @@ def reverse_cross_entropy(
     >>> reverse_cross_entropy(logits, target)
     tensor(0.6931)
     """
-    _check_number("log_zero", log_zero)
+    check_number("log_zero", log_zero)
 
     def kernel(log_p: Tensor, target: Tensor) -> Tensor:
-        return _reverse(log_p, target, log_zero)
+        return kernels.reverse(log_p, target, log_zero)
 
     return _loss(kernel, logits, target, weight, ignore_index, reduction)
 
 
-@_documented
 def generalized_cross_entropy(
     logits: Tensor,
     target: Tensor,
@@ -458,23 +423,46 @@ def generalized_cross_entropy(
     """Generalised cross-entropy, between Shannon's and the mean absolute error.
 
     ``sum_k y_k (1 - s_k^q) / q`` with ``s = softmax(logits)``: the expectation under
-    the target of the loss that Zhang and Sabuncu define for one class. It tends to
-    Shannon's cross-entropy for q to 0; at q = 1 it is half the mean absolute error
+    the target of the loss that Zhang and Sabuncu define for one class [1]_. It tends
+    to Shannon's cross-entropy for q to 0; at q = 1 it is half the mean absolute error
     for one-hot targets.
 
     Parameters
     ----------
-    <inputs>
+    logits : Tensor of shape (K,), (n_samples, K) or (n_samples, K, d1, ...)
+        Unnormalised log-probabilities of the K classes, of any floating dtype.
+    target : Tensor
+        Probabilities of the shape of `logits`, or class indices in [0, K) of that
+        shape without the class dimension.
     q : float, default=0.7
         Exponent in [1e-6, 1]; the larger, the less an improbable target counts.
-    <options>
+    weight : Tensor of shape (K,), default=None
+        Non-negative weight of each class, of any floating dtype.
+    ignore_index : int, default=-100
+        Class index of positions that cost nothing and do not count in the mean.
+        Without effect on targets that are probabilities.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        What becomes of the losses of the positions. As in PyTorch, the mean over hard
+        targets is divided by the sum of the weights of their classes.
 
-    <returns>
-        Also if `q` lies outside its range.
+    Returns
+    -------
+    Tensor
+        A scalar, or with ``reduction="none"`` one loss for each position, of shape (),
+        (n_samples,) or (n_samples, d1, ...).
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong type or dtype.
+    ValueError
+        If the shapes of `logits`, `target` and `weight` do not fit together, a class
+        index lies outside [0, K), or an option is not as described.
 
     See Also
     --------
     GeneralizedCrossEntropyLoss : The same as a module.
+    mean_absolute_error : Twice this loss at q = 1, for one-hot targets.
 
     Notes
     -----
@@ -492,15 +480,14 @@ def generalized_cross_entropy(
     >>> generalized_cross_entropy(torch.zeros(1, 4), torch.tensor([2]), q=1.0)
     tensor(0.7500)
     """
-    _check_number("q", q)
+    check_number("q", q)
 
     def kernel(log_p: Tensor, target: Tensor) -> Tensor:
-        return _generalized(log_p, target, q)
+        return kernels.generalized(log_p, target, q)
 
     return _loss(kernel, logits, target, weight, ignore_index, reduction, linear=True)
 
 
-@_documented
 def symmetric_cross_entropy(
     logits: Tensor,
     target: Tensor,
@@ -514,9 +501,17 @@ def symmetric_cross_entropy(
 ) -> Tensor:
     """Symmetric cross-entropy: a weighted sum of Shannon's and its reverse.
 
+    ``-alpha sum_k y_k ln s_k - beta sum_k s_k max(ln y_k, log_zero)`` with
+    ``s = softmax(logits)``: the second term bears wrong labels, the first one learns
+    fast [1]_.
+
     Parameters
     ----------
-    <inputs>
+    logits : Tensor of shape (K,), (n_samples, K) or (n_samples, K, d1, ...)
+        Unnormalised log-probabilities of the K classes, of any floating dtype.
+    target : Tensor
+        Probabilities of the shape of `logits`, or class indices in [0, K) of that
+        shape without the class dimension.
     alpha : float, default=0.1
         Non-negative factor of :func:`shannon_cross_entropy`.
     beta : float, default=1.0
@@ -524,14 +519,39 @@ def symmetric_cross_entropy(
     log_zero : float, default=-4.0
         Negative number at which ``ln y_k`` is clipped in the reverse term. The
         default, that of Wang et al., clips target probabilities below 0.018.
-    <options>
+    weight : Tensor of shape (K,), default=None
+        Non-negative weight of each class, of any floating dtype.
+    ignore_index : int, default=-100
+        Class index of positions that cost nothing and do not count in the mean.
+        Without effect on targets that are probabilities.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        What becomes of the losses of the positions. As in PyTorch, the mean over hard
+        targets is divided by the sum of the weights of their classes.
 
-    <returns>
-        Also if `alpha` or `beta` is negative or `log_zero` not negative and finite.
+    Returns
+    -------
+    Tensor
+        A scalar, or with ``reduction="none"`` one loss for each position, of shape (),
+        (n_samples,) or (n_samples, d1, ...).
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong type or dtype.
+    ValueError
+        If the shapes of `logits`, `target` and `weight` do not fit together, a class
+        index lies outside [0, K), or an option is not as described.
 
     See Also
     --------
     SymmetricCrossEntropyLoss : The same as a module.
+    shannon_cross_entropy : The first term.
+    reverse_cross_entropy : The second term.
+
+    Notes
+    -----
+    Each term takes class weights in its own way: the first inside the sum over the
+    classes, the second by the mean weight ``sum_k w_k y_k``.
 
     References
     ----------
@@ -546,15 +566,18 @@ def symmetric_cross_entropy(
     >>> symmetric_cross_entropy(logits, target, alpha=1.0, beta=1.0)
     tensor(1.3863)
     """
-    _check_number("alpha", alpha)
-    _check_number("beta", beta)
-    common = {"weight": weight, "ignore_index": ignore_index, "reduction": reduction}
+    check_number("alpha", alpha)
+    check_number("beta", beta)
+    common: dict[str, Any] = {
+        "weight": weight,
+        "ignore_index": ignore_index,
+        "reduction": reduction,
+    }
     shannon = shannon_cross_entropy(logits, target, **common)
     reverse = reverse_cross_entropy(logits, target, log_zero=log_zero, **common)
     return alpha * shannon + beta * reverse
 
 
-@_documented
 def mean_absolute_error(
     logits: Tensor,
     target: Tensor,
@@ -566,24 +589,47 @@ def mean_absolute_error(
     """Absolute difference between targets and softmax predictions.
 
     ``sum_k |y_k - s_k|`` with ``s = softmax(logits)``, between 0 and 2; it is
-    ``2 (1 - s_j)`` for a one-hot target of class j.
+    ``2 (1 - s_j)`` for a one-hot target of class j [1]_.
 
     Parameters
     ----------
-    <inputs>
-    <options>
+    logits : Tensor of shape (K,), (n_samples, K) or (n_samples, K, d1, ...)
+        Unnormalised log-probabilities of the K classes, of any floating dtype.
+    target : Tensor
+        Probabilities of the shape of `logits`, or class indices in [0, K) of that
+        shape without the class dimension.
+    weight : Tensor of shape (K,), default=None
+        Non-negative weight of each class, of any floating dtype.
+    ignore_index : int, default=-100
+        Class index of positions that cost nothing and do not count in the mean.
+        Without effect on targets that are probabilities.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        What becomes of the losses of the positions. As in PyTorch, the mean over hard
+        targets is divided by the sum of the weights of their classes.
 
-    <returns>
+    Returns
+    -------
+    Tensor
+        A scalar, or with ``reduction="none"`` one loss for each position, of shape (),
+        (n_samples,) or (n_samples, d1, ...).
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong type or dtype.
+    ValueError
+        If the shapes of `logits`, `target` and `weight` do not fit together, a class
+        index lies outside [0, K), or an option is not as described.
 
     See Also
     --------
     MeanAbsoluteErrorLoss : The same as a module.
+    generalized_cross_entropy : Between this and Shannon's cross-entropy.
 
     Notes
     -----
-    The sum over the classes is not divided by their number.
-
-    <mean_weight>
+    The sum over the classes is not divided by their number. With class weights the
+    loss is multiplied by ``sum_k w_k y_k``.
 
     References
     ----------
@@ -597,249 +643,4 @@ def mean_absolute_error(
     >>> mean_absolute_error(torch.zeros(1, 4), torch.tensor([2]))
     tensor(1.5000)
     """
-    return _loss(_absolute, logits, target, weight, ignore_index, reduction)
-
-
-LOSSES: dict[str, Callable[..., Tensor]] = {
-    "collision": collision_cross_entropy,
-    "shannon": shannon_cross_entropy,
-    "reverse": reverse_cross_entropy,
-    "generalized": generalized_cross_entropy,
-    "symmetric": symmetric_cross_entropy,
-    "mae": mean_absolute_error,
-}
-
-
-class _LossModule(nn.Module):
-    """A loss function with its options; subclasses say which function."""
-
-    _function: Callable[..., Tensor]
-    weight: Tensor | None
-
-    def __init__(
-        self,
-        weight: Tensor | None = None,
-        *,
-        ignore_index: int = -100,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__()
-        _check_options(ignore_index, reduction)
-        _check_weight(weight)
-        self.register_buffer("weight", weight)
-        self.options = {"ignore_index": ignore_index, "reduction": reduction}
-
-    def _add(self, **numbers: float) -> None:
-        """Add options of the loss's own."""
-        for name, value in numbers.items():
-            _check_number(name, value)
-        self.options |= numbers
-
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits for soft or hard targets."""
-        return self._function(logits, target, weight=self.weight, **self.options)
-
-    def extra_repr(self) -> str:
-        """Options that the printed module shows."""
-        return ", ".join(f"{name}={value!r}" for name, value in self.options.items())
-
-
-@_documented
-class CollisionCrossEntropyLoss(_LossModule):
-    """Collision cross-entropy as a module.
-
-    <module>
-
-    Parameters
-    ----------
-    <options>
-
-    See Also
-    --------
-    collision_cross_entropy : The function, with definition and reference.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_cce.losses import CollisionCrossEntropyLoss
-    >>> criterion = CollisionCrossEntropyLoss()
-    >>> criterion(torch.zeros(1, 4), torch.tensor([[0.5, 0.5, 0.0, 0.0]]))
-    tensor(1.3863)
-    """
-
-    _function = staticmethod(collision_cross_entropy)
-
-
-@_documented
-class ShannonCrossEntropyLoss(_LossModule):
-    """Shannon's cross-entropy as a module.
-
-    <module>
-
-    Parameters
-    ----------
-    <options>
-
-    See Also
-    --------
-    shannon_cross_entropy : The function, with definition.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_cce.losses import ShannonCrossEntropyLoss
-    >>> criterion = ShannonCrossEntropyLoss()
-    >>> criterion(torch.zeros(1, 4), torch.tensor([3]))
-    tensor(1.3863)
-    """
-
-    _function = staticmethod(shannon_cross_entropy)
-
-
-@_documented
-class ReverseCrossEntropyLoss(_LossModule):
-    """Reverse cross-entropy as a module.
-
-    <module>
-
-    Parameters
-    ----------
-    <options>
-    log_zero : float, default=-13.8
-        Negative number at which the logarithm of the target is clipped.
-
-    See Also
-    --------
-    reverse_cross_entropy : The function, with definition and reference.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_cce.losses import ReverseCrossEntropyLoss
-    >>> criterion = ReverseCrossEntropyLoss(log_zero=-4.0)
-    >>> criterion(torch.zeros(1, 4), torch.tensor([3]))
-    tensor(3.)
-    """
-
-    _function = staticmethod(reverse_cross_entropy)
-
-    def __init__(
-        self,
-        weight: Tensor | None = None,
-        *,
-        ignore_index: int = -100,
-        reduction: str = "mean",
-        log_zero: float = -13.8,
-    ) -> None:
-        super().__init__(weight, ignore_index=ignore_index, reduction=reduction)
-        self._add(log_zero=log_zero)
-
-
-@_documented
-class GeneralizedCrossEntropyLoss(_LossModule):
-    """Generalised cross-entropy as a module.
-
-    <module>
-
-    Parameters
-    ----------
-    <options>
-    q : float, default=0.7
-        Exponent in [1e-6, 1]; the larger, the less an improbable target counts.
-
-    See Also
-    --------
-    generalized_cross_entropy : The function, with definition and reference.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_cce.losses import GeneralizedCrossEntropyLoss
-    >>> criterion = GeneralizedCrossEntropyLoss(q=1.0)
-    >>> criterion(torch.zeros(1, 4), torch.tensor([3]))
-    tensor(0.7500)
-    """
-
-    _function = staticmethod(generalized_cross_entropy)
-
-    def __init__(
-        self,
-        weight: Tensor | None = None,
-        *,
-        ignore_index: int = -100,
-        reduction: str = "mean",
-        q: float = 0.7,
-    ) -> None:
-        super().__init__(weight, ignore_index=ignore_index, reduction=reduction)
-        self._add(q=q)
-
-
-@_documented
-class SymmetricCrossEntropyLoss(_LossModule):
-    """Symmetric cross-entropy as a module.
-
-    <module>
-
-    Parameters
-    ----------
-    <options>
-    alpha : float, default=0.1
-        Non-negative factor of Shannon's cross-entropy.
-    beta : float, default=1.0
-        Non-negative factor of the reverse cross-entropy.
-    log_zero : float, default=-4.0
-        Negative number at which the logarithm of the target is clipped.
-
-    See Also
-    --------
-    symmetric_cross_entropy : The function, with definition and reference.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_cce.losses import SymmetricCrossEntropyLoss
-    >>> criterion = SymmetricCrossEntropyLoss(alpha=0.0)
-    >>> criterion(torch.zeros(1, 4), torch.tensor([3]))
-    tensor(3.)
-    """
-
-    _function = staticmethod(symmetric_cross_entropy)
-
-    def __init__(
-        self,
-        weight: Tensor | None = None,
-        *,
-        ignore_index: int = -100,
-        reduction: str = "mean",
-        alpha: float = 0.1,
-        beta: float = 1.0,
-        log_zero: float = -4.0,
-    ) -> None:
-        super().__init__(weight, ignore_index=ignore_index, reduction=reduction)
-        self._add(alpha=alpha, beta=beta, log_zero=log_zero)
-
-
-@_documented
-class MeanAbsoluteErrorLoss(_LossModule):
-    """Absolute difference of target and prediction as a module.
-
-    <module>
-
-    Parameters
-    ----------
-    <options>
-
-    See Also
-    --------
-    mean_absolute_error : The function, with definition and reference.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_cce.losses import MeanAbsoluteErrorLoss
-    >>> criterion = MeanAbsoluteErrorLoss()
-    >>> criterion(torch.zeros(1, 4), torch.tensor([3]))
-    tensor(1.5000)
-    """
-
-    _function = staticmethod(mean_absolute_error)
+    return _loss(kernels.absolute, logits, target, weight, ignore_index, reduction)

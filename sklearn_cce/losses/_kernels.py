@@ -1,0 +1,46 @@
+"""What one position costs.
+
+A kernel takes log-probabilities and a target, both of shape (n, K, ...), and returns
+the costs of the positions, of shape (n, ...). A target of 0 beside a log-probability of
+-inf, an excluded class, costs nothing; NaN in a target gives NaN.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Kernel = Callable[[Tensor, Tensor], Tensor]
+
+
+def log(target: Tensor) -> Tensor:
+    """Logarithm with ln 0 = -inf and no NaN in the gradient of the target."""
+    if not target.requires_grad:
+        return target.log()
+    zero = target <= 0  # not so for NaN
+    return torch.where(zero, -torch.inf, torch.where(zero, 1, target).log())
+
+
+def collision(log_p: Tensor, target: Tensor) -> Tensor:
+    """Return -ln sum_k y_k s_k."""
+    return -torch.logsumexp(log_p + log(target), 1)
+
+
+def shannon(log_p: Tensor, target: Tensor) -> Tensor:
+    """Return -sum_k y_k ln s_k."""
+    return -torch.where(target <= 0, 0, target * log_p).sum(1)
+
+
+def reverse(log_p: Tensor, target: Tensor, log_zero: float) -> Tensor:
+    """Return -sum_k s_k max(ln y_k, log_zero)."""
+    return -(log_p.exp() * log(target).clamp_min(log_zero)).sum(1)
+
+
+def generalized(log_p: Tensor, target: Tensor, q: float) -> Tensor:
+    """Return sum_k y_k (1 - s_k^q) / q; expm1, since for small q both are nearly 0."""
+    return -(target * torch.expm1(q * log_p)).sum(1) / q
+
+
+def absolute(log_p: Tensor, target: Tensor) -> Tensor:
+    """Return sum_k |y_k - s_k|."""
+    return (log_p.exp() - target).abs().sum(1)
