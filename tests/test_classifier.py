@@ -193,7 +193,7 @@ MARKS = {
     "no category": lambda y: pd.Series(y).map({0: "a", 1: "b", 2: "c"}, "ignore"),
     "null": lambda y: pl.Series(y, nan_to_null=True).cast(pl.UInt8),
     "masked": lambda y: np.ma.masked_array(np.nan_to_num(y, nan=7), np.isnan(y)),
-    "NaT": lambda y: np.datetime64("2020") + pd.Series(y, dtype="timedelta64[s]"),
+    "NaT": lambda y: np.datetime64("2020-01-01") + pd.to_timedelta(pd.Series(y), "D"),
     "rows of NaN": hidden_rows,
     "rows of None": lambda y: np.where(np.isnan(r := hidden_rows(y)), None, r),
 }
