@@ -19,11 +19,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 from .targets import TARGETS, WORDS, Target
-from .values import KINDS
+from .values import KINDS, N_SAMPLES
 
 SECONDS = 5.0
 """What takes longer hangs: a good call takes a hundredth of that."""
@@ -70,33 +69,27 @@ class Case:
 
     def kwargs(self) -> dict[str, Any]:
         """Return the arguments, made anew."""
-        kwargs = {name: fresh(value) for name, value in self.target.good.items()}
+        kwargs = copy.deepcopy(self.target.good)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for name, value in self.bad.items():
                 make = KINDS[self.target.kinds[name]][value]
-                kwargs[name] = make(model(self.target, name, kwargs))
+                kwargs[name] = make(stand_in(kwargs.get(name), name))
         return kwargs
 
 
-def fresh(value: Any) -> Any:
-    """Return a copy of a good argument."""
-    return value if isinstance(value, BaseEstimator) else copy.deepcopy(value)
+def stand_in(good: Any, name: str) -> Any:
+    """Return what a bad array is made from; something that fits where None is good."""
+    if good is None or isinstance(good, str):
+        return STAND_INS.get(name, np.ones(N_SAMPLES))
+    return good.numpy() if isinstance(good, torch.Tensor) else good
 
 
-def model(target: Target, name: str, kwargs: dict[str, Any]) -> Any:
-    """Return what a bad array is made from, where None is good something that fits."""
-    good = kwargs.get(name)
-    if good is not None and not isinstance(good, str):
-        return good.numpy() if isinstance(good, torch.Tensor) else good
-    return MODELS.get(name, np.ones(18))
-
-
-MODELS = {
+STAND_INS = {
     "weight": np.array([0.5, 1.0, 2.0]),
     "cluster_prior": np.array([0.2, 0.3, 0.5]),
     "class_prior": np.array([0.2, 0.3, 0.5]),
-    "init": np.arange(18) % 3,
+    "init": np.arange(N_SAMPLES) % 3,
 }
 
 
@@ -154,9 +147,7 @@ def changed(before: dict, after: dict) -> list[str]:
 def names_parameter(message: str, case: Case) -> bool:
     """Return whether a message says which argument is wrong."""
     words = [word for name in case.bad for word in (name, *WORDS.get(name, ()))]
-    return any(
-        re.search(rf"(?<![\w]){re.escape(word)}(?![\w])", message) for word in words
-    )
+    return any(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", message) for word in words)
 
 
 def judge_error(error: BaseException, case: Case, trains: bool) -> Fault | None:
@@ -237,7 +228,7 @@ def answer(case: Case, subject: Any, kwargs: dict[str, Any]) -> tuple:
 
 
 def judge_surroundings(before: dict[str, Any]) -> Fault | None:
-    """Return which global state was changed, if any was, and give it back."""
+    """Return which global state was changed, if any was."""
     moved = changed(before, global_state())
     return Fault("global state changed", "", ", ".join(moved)) if moved else None
 
@@ -263,7 +254,7 @@ def judge_result(
     """Return what is wrong with a result, if anything is."""
     if error is not None:
         return None
-    senseless = [name for name, value in case.bad.items() if must_refuse(name, value)]
+    senseless = [name for name in case.bad if must_refuse(case, name)]
     if senseless:
         return Fault("accepted", "", f"{', '.join(senseless)} without a meaning")
     try:
@@ -280,21 +271,31 @@ def judge_result(
 REFUSED = {
     "X": (
         "one_nan one_inf one_minus_inf one_none one_text one_complex all_nan all_inf "
-        "complex_entries words nat structured tensor_nan tensor_inf "
+        "complex_entries words nat structured memory_map_nan tensor_nan tensor_inf "
         "tensor_complex64 dataset_nan dataset_complex dataset_none dataset_text"
     ).split(),
     "sample_weight": (
         "one_nan one_inf one_minus_inf one_negative one_none one_text one_complex "
-        "all_nan all_inf all_zero all_minus_one complex_entries words nat tensor_nan "
-        "row_less row_more no_rows nan inf text tensor_complex64"
+        "all_nan all_inf all_zero all_minus_one complex_entries words nat "
+        "memory_map_nan tensor_nan tensor_complex64 nan inf text"
     ).split(),
-    "y": ("one_inf one_complex complex_entries nat row_less row_more").split(),
+    "y": ["one_inf", "one_complex", "complex_entries"],
 }
+"""What has no meaning, so that a result of any kind is wrong."""
+
+REFUSED_ALONE = {
+    "sample_weight": ["row_less", "row_more", "no_rows"],
+    "y": ["row_less", "row_more", "nat"],
+}
+"""What has none beside good arguments."""
 
 
-def must_refuse(name: str, value: str) -> bool:
-    """Return whether a value can have no meaning for a parameter."""
-    return value in REFUSED.get(name, ())
+def must_refuse(case: Case, name: str) -> bool:
+    """Return whether a bad value can have no meaning for a parameter."""
+    value, alone = case.bad[name], len(case.bad) == 1
+    return value in REFUSED.get(name, ()) or (
+        alone and value in REFUSED_ALONE.get(name, ())
+    )
 
 
 # The cases.

@@ -27,7 +27,9 @@ from sklearn_cce import (
     views,
 )
 
-N_SAMPLES, N_FEATURES, N_GROUPS = 18, 3, 3
+from .values import N_SAMPLES
+
+N_FEATURES, N_GROUPS = 3, 3
 
 Kwargs = dict[str, Any]
 

@@ -27,6 +27,9 @@ from sklearn_cce.views import GaussianNoise, Neighbors, RandomAffine
 
 Value = Callable[[Any], Any]
 
+N_SAMPLES = 18
+"""Number of samples in good arguments."""
+
 
 def constants(**values: Any) -> dict[str, Value]:
     """Return values that do not depend on the good argument."""
@@ -586,7 +589,7 @@ LABELS = with_labels(
     nones=(None, 2),
     nans=(float("nan"), 2),
     na=(pd.NA, 2),
-    nat=(pd.NaT, pd.NaT),
+    nats=(pd.NaT, pd.NaT),
     mixed_text=("a", 2),
     label_lists=([1], [2]),
     label_tuples=((1, 2), (1, 2)),
@@ -789,12 +792,12 @@ CALLBACKS = {
 
 
 def graph_of(change: Callable[[np.ndarray], Any]) -> Value:
-    """Make a graph of the 18 samples from the affinities of a ring."""
+    """Make a graph of the samples from the affinities of a ring."""
 
     def make(good: Any) -> Any:
-        place = np.arange(18)
+        place = np.arange(N_SAMPLES)
         gap = np.abs(place[:, None] - place)
-        return change(np.exp(-np.minimum(gap, 18 - gap).astype(float)))
+        return change(np.exp(-np.minimum(gap, N_SAMPLES - gap).astype(float)))
 
     return make
 
@@ -824,7 +827,7 @@ GRAPHS = {
     "graph_float16": graph_of(lambda a: a.astype(np.float16)),
     "graph_empty": graph_of(lambda a: sp.csr_matrix(a.shape)),
     "graph_dense_empty": graph_of(np.zeros_like),
-    "graph_identity": graph_of(lambda a: sp.identity(18, format="csr")),
+    "graph_identity": graph_of(lambda a: sp.identity(N_SAMPLES, format="csr")),
     "graph_one_link": graph_of(lambda a: sp.csr_matrix(([1.0], ([0], [1])), a.shape)),
     "graph_two_links": graph_of(
         lambda a: sp.csr_matrix(([1.0, 1.0], ([0, 3], [1, 2])), a.shape)
@@ -842,8 +845,8 @@ GRAPHS = {
     "graph_times_1e300": graph_of(lambda a: sp.csr_matrix(a * 1e300)),
     "graph_times_1e_30": graph_of(lambda a: sp.csr_matrix(a * 1e-30)),
     "graph_times_1e_300": graph_of(lambda a: sp.csr_matrix(a * 1e-300)),
-    "graph_1d": lambda good: np.ones(18),
-    "graph_3d": lambda good: np.ones((18, 18, 1)),
+    "graph_1d": lambda good: np.ones(N_SAMPLES),
+    "graph_3d": lambda good: np.ones((N_SAMPLES, N_SAMPLES, 1)),
     "graph_explicit_zeros": graph_of(
         lambda a: sp.csr_matrix((np.zeros(18), (np.arange(18), np.arange(18)[::-1])))
     ),
