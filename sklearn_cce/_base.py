@@ -32,6 +32,7 @@ from sklearn_cce._training.batches import (
     Samples,
     make_samples,
     n_batches,
+    rows_for_scale,
 )
 from sklearn_cce._training.callbacks import CosineAnnealing
 from sklearn_cce._training.errors import blaming, lacks_memory, memory_error
@@ -43,7 +44,6 @@ from sklearn_cce._training.process import drawing, seeded, usual_settings
 from sklearn_cce._training.sources import (
     Source,
     TensorSource,
-    spread_blocks,
     take,
 )
 from sklearn_cce.modules import FLATTENING, MODULES, Scaling, without_head
@@ -181,10 +181,9 @@ def fit_scaling(module: nn.Module, samples: Samples) -> None:
     layers = [layer for layer in module.modules() if isinstance(layer, Scaling)]
     if not layers:
         return
-    some = spread_blocks(len(samples))
-    X, weight = samples.source[some], samples.weight
+    X, weight = rows_for_scale(samples)
     for layer in layers:
-        layer.fit(X, None if weight is None else weight[some])
+        layer.fit(X, weight)
 
 
 def centre(logits: torch.Tensor) -> torch.Tensor:

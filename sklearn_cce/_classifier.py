@@ -24,7 +24,6 @@ from sklearn_cce._graph.spreading import spread_labels
 from sklearn_cce._training.batches import Samples
 from sklearn_cce._training.callbacks import Validation
 from sklearn_cce._training.inference import infer, most_probable, probabilities
-from sklearn_cce._training.inputs import check_weight
 from sklearn_cce._training.net import CollisionNet
 from sklearn_cce._training.process import drawing
 from sklearn_cce._training.shares import check_shares
@@ -39,6 +38,7 @@ from sklearn_cce._training.targets import (
     smooth,
 )
 from sklearn_cce._training.validation import held_out, hits
+from sklearn_cce._training.weights import check_weight
 from sklearn_cce.losses import LOSSES
 from sklearn_cce.pseudo_labels import UPDATES
 from sklearn_cce.views import Neighbors, View, make_views

@@ -33,12 +33,12 @@ from sklearn_cce._graph.start import Start, estimated_prior
 from sklearn_cce._training.batches import N_TRIED
 from sklearn_cce._training.causes import Outcome, likely_cause
 from sklearn_cce._training.inference import infer, most_probable, probabilities
-from sklearn_cce._training.inputs import check_weight
 from sklearn_cce._training.net import CollisionNet
 from sklearn_cce._training.process import drawing
 from sklearn_cce._training.shares import check_shares
 from sklearn_cce._training.sources import Source
 from sklearn_cce._training.targets import as_numbers, warn
+from sklearn_cce._training.weights import check_weight
 from sklearn_cce.losses import LOSSES
 from sklearn_cce.model_selection import silhouette_scorer
 from sklearn_cce.modules import FLATTENING, MODULES

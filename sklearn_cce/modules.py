@@ -13,10 +13,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sklearn_cce._checks import as_whole, whole_entries, whole_number
+from sklearn_cce._training.weights import check_weight
 from sklearn_cce.pseudo_labels._checks import real_tensor
 
 __all__ = ["MLP", "VGG4", "Linear", "PrincipalComponents", "Scaling"]
@@ -84,12 +86,9 @@ def finite_rows(X: Any, n_values: int) -> Tensor:
 
 def shares(sample_weight: Tensor | None, rows: Tensor) -> Tensor:
     """Return the weights of rows in float64 with sum 1."""
-    # That module imports this one.
-    from sklearn_cce._training.inputs import check_weight
-
     weight = check_weight(sample_weight, rows)
-    weight = torch.ones(len(rows), dtype=rows.dtype) if weight is None else weight
-    return weight / weight.sum()
+    weights = np.ones(len(rows)) if weight is None else weight
+    return torch.from_numpy(weights / weights.sum())
 
 
 class Scaling(nn.Module):

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from sklearn_cce._graph.neighbors import RandomWalk, effective_dimension, neighbor_graph
 from sklearn_cce._graph.start import Start, initial_labels
-from sklearn_cce._training.batches import Samples
+from sklearn_cce._training.batches import Samples, rows_for_scale
 from sklearn_cce._training.inference import infer
-from sklearn_cce._training.sources import spread_blocks
 from sklearn_cce.modules import input_scaling
 from sklearn_cce.views import Neighbors, View
 
@@ -48,10 +47,9 @@ def embed(samples: Samples) -> Tensor:
         On the device of the samples.
     """
     source = samples.source
-    some = spread_blocks(len(source))
-    X = source[some].flatten(1)
+    X, weight = rows_for_scale(samples)
     layer = input_scaling(math.prod(source.shape[1:]), N_COMPONENTS)
-    layer.fit(X, None if samples.weight is None else samples.weight[some])
+    layer.fit(X.flatten(1), weight)
     embedding = nn.Sequential(nn.Flatten(), layer).to(X.device).eval()
     return torch.from_numpy(infer(embedding, source)).to(X.device)
 

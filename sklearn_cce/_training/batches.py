@@ -18,11 +18,11 @@ from torch import Tensor
 
 from sklearn_cce._training.errors import blaming
 from sklearn_cce._training.process import Stream, is_alone
-from sklearn_cce._training.sources import Source, TensorSource
+from sklearn_cce._training.sources import BLOCK, Source, TensorSource, spread_blocks
 from sklearn_cce.views._transforms import drawing_from, is_own
 
-BLOCK, WINDOW = 512, 65_536
-"""Large data are read in blocks of samples, mixed within windows of many blocks."""
+WINDOW = 65_536
+"""Blocks of large data are mixed within windows of so many samples."""
 
 N_TRIED = 16
 """Transforms are tried on so many samples before the training."""
@@ -102,6 +102,16 @@ def make_samples(
         weights = (weights / weights[weights > 0].mean()).float().to(source.device)
     target = None if target is None else target.to(source.device)
     return Samples(source, weights, target)
+
+
+def rows_for_scale(samples: Samples) -> tuple[Tensor, Tensor | None]:
+    """Return samples of weight, in blocks far apart, and their weights."""
+    weight = samples.weight
+    if weight is None:
+        return samples.source[spread_blocks(len(samples))], None
+    support = weight.cpu().nonzero()[:, 0]
+    some = support[spread_blocks(len(support))]
+    return samples.source[some], weight[some.to(weight.device)]
 
 
 def n_batches(samples: Samples, batch_size: int) -> int:

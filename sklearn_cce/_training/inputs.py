@@ -15,7 +15,6 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import (
     _check_feature_names,
     _check_n_features,
-    check_non_negative,
     validate_data,
 )
 from torch import Tensor, nn
@@ -32,7 +31,6 @@ from sklearn_cce._training.sources import (
     as_tensor,
     check_finite,
 )
-from sklearn_cce._training.targets import NEGLIGIBLE, as_numbers, check_finite_numbers
 from sklearn_cce.modules import Scaling
 
 ACCEPTED = (
@@ -218,30 +216,6 @@ def check_source(estimator: BaseEstimator, source: Source, reset: bool) -> Sourc
     _check_feature_names(estimator, source, reset=reset)
     _check_n_features(estimator, source, reset=reset)
     return source
-
-
-def check_weight(sample_weight: ArrayLike | None, source: Source) -> np.ndarray | None:
-    """Return the weights as float64 on the host, below 1; None where all are equal."""
-    if sample_weight is None:
-        return None
-    n_samples = len(source)
-    accepted = f"sample_weight must be {n_samples} non-negative numbers, one per sample"
-    if getattr(sample_weight, "dtype", None) == np.dtype(object):
-        raise ValueError(f"{accepted}; got an array of objects.")
-    try:
-        weight = as_numbers(sample_weight)
-    except TypeError as error:
-        raise ValueError(f"{accepted}; {error}") from error
-    if weight.shape not in ((), (n_samples,)):
-        raise ValueError(f"{accepted}; got shape {weight.shape}.")
-    check_finite_numbers(weight, "sample_weight")
-    check_non_negative(weight, "`sample_weight`")
-    if not weight.any():
-        raise ValueError("sample_weight must not be zero for all samples.")
-    weight = np.broadcast_to(weight, n_samples)
-    weight = np.ldexp(weight, -np.frexp(weight.max())[1])
-    weight[weight < NEGLIGIBLE] = 0
-    return weight
 
 
 def room(device: torch.device) -> float:

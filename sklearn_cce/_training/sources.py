@@ -17,8 +17,8 @@ from sklearn_cce._training.errors import blaming
 from sklearn_cce._training.pages import RELEASE_BYTES, check_length, memory_map, release
 from sklearn_cce._training.process import Stream
 
-BLOCK, WINDOW = 512, 65_536
-"""Large data are read in blocks of samples, mixed within windows of many blocks."""
+BLOCK = 512
+"""Large data are read in blocks of so many samples."""
 
 N_SCALING_SAMPLES = 16_384
 """The scale of the input is estimated on no more samples than this."""
