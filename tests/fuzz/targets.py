@@ -97,6 +97,7 @@ SAMPLES = (
     "Sparse data was passed",
     "n_samples",
     "samples of shape",
+    "one per sample",
 )
 LENGTHS = ("labels_true", "labels_pred", "inconsistent numbers of samples")
 WORDS = {
@@ -285,8 +286,7 @@ def check_prices(prices: torch.Tensor, kwargs: Kwargs) -> None:
 
 def check_outputs(module: Any, kwargs: Kwargs) -> None:
     """Assert that a network maps two samples of its shape to logits."""
-    shape = kwargs["in_shape"]
-    shape = tuple(shape) if hasattr(shape, "__len__") else (int(shape),)
+    shape = np.atleast_1d(kwargs["in_shape"]).tolist()
     outputs = module.eval()(torch.zeros(2, *shape))
     assert outputs.shape == (2, int(kwargs["n_outputs"])), f"shape {outputs.shape}"
     assert outputs.isfinite().all(), "outputs that are not finite"
@@ -566,7 +566,7 @@ def loss_module_target(name: str) -> Target:
     )
 
 
-LOSS_NAMES = [function.__name__ for function in losses.LOSSES.values()]
+LOSS_NAMES = [name for name in losses.__all__ if name.islower()]
 LOSS_TARGETS = [
     *(loss_target(name, torch.from_numpy(Y), "(hard)") for name in LOSS_NAMES),
     *(
