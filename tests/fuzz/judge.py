@@ -285,7 +285,7 @@ REFUSED = {
 
 REFUSED_ALONE = {
     "sample_weight": ["row_less", "row_more", "no_rows"],
-    "y": ["row_less", "row_more", "nat"],
+    "y": ["row_less", "row_more"],
 }
 """What has none beside good arguments."""
 

@@ -848,7 +848,9 @@ GRAPHS = {
     "graph_1d": lambda good: np.ones(N_SAMPLES),
     "graph_3d": lambda good: np.ones((N_SAMPLES, N_SAMPLES, 1)),
     "graph_explicit_zeros": graph_of(
-        lambda a: sp.csr_matrix((np.zeros(18), (np.arange(18), np.arange(18)[::-1])))
+        lambda a: sp.csr_matrix(
+            (np.zeros(len(a)), (range(len(a)), range(len(a))[::-1]))
+        )
     ),
 }
 
