@@ -193,5 +193,6 @@ def checked_init(
             f" {tuple(start.shape)}"
         )
     _check_range("init", start)
-    smallest = NEGLIGIBLE if start.ndim == 1 else 0.0
-    return torch.where(start > 0, start.clamp(smallest, LARGEST_PRICE), 0.0)
+    if start.ndim == 2:
+        return start / start.amax(1, keepdim=True).clamp_min(1.0)
+    return torch.where(start > 0, start.clamp(NEGLIGIBLE, LARGEST_PRICE), 0.0)

@@ -105,8 +105,12 @@ class PooledLabels:
         begin = self.begin[rows, None].maximum(self.borders[:-1])
         end = self.end[rows, None].minimum(self.borders[1:])
         part = (end - begin).clamp_min_(0)
-        part *= (self.pooled[rows] / part.sum(1).clamp_min(1e-300))[:, None]
-        return part.add_(self.listed[rows]).to(self.dtype)
+        served = part.sum(1, keepdim=True)
+        part *= self.pooled[rows, None] / served.clamp_min(1e-300)
+        part += self.listed[rows]
+        # The place of a row that hardly weighs may vanish in the sums of the others.
+        total = torch.where(served > 0, 1.0, part.sum(1, keepdim=True))
+        return part.div_(total).to(self.dtype)
 
 
 def served_in_order(

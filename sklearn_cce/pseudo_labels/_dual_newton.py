@@ -36,7 +36,7 @@ class DualState(NamedTuple):
 def dual_pass(problem: Problem, prices: Tensor) -> DualState:
     """Dual function, gradient, and the labels that the prices imply."""
     mean = torch.zeros_like(prices)
-    loss, height = prices.new_zeros(2)
+    loss, excess = prices.new_zeros(2)
     labels = _empty_pairs(problem)
     for rows in problem.chunks():
         share = problem.weights[rows] / problem.n_samples
@@ -46,9 +46,9 @@ def dual_pass(problem: Problem, prices: Tensor) -> DualState:
         high = share * row.share_high
         mean.index_add_(0, row.high, high).index_add_(0, row.low, share - high)
         loss += share @ torch.log(row.t)
-        height += share @ row.height
-    objective = loss + problem.balance(mean)
-    figures = torch.stack([objective, *dual_figures(problem, prices, loss, height)])
+        excess += share @ (row.height - problem.fairness_weight)
+    objective = loss + problem.fairness(mean)
+    figures = torch.stack([objective, *dual_figures(problem, prices, loss, excess)])
     objective, *terms = figures.tolist()
     bound = certificate(problem, *terms).bound
     return DualState(prices, labels, mean, objective, bound)

@@ -142,12 +142,20 @@ def solve_pgd(
         next(steps)
         if n_iter % _CHECK_EVERY == 0 or n_iter == max_iter:
             prices = problem.prices(problem.mean_labels(labels))
-            rounded = labels.to(problem.probabilities.dtype)
+            rounded = _rounded(labels, problem.probabilities.dtype)
             objective = problem.objective(rounded)
             bound = max(bound, problem.lower_bound(prices))
             if relative_gap(objective, bound) <= tol:
                 break
     return Solution(rounded, objective, bound, n_iter, prices)
+
+
+def _rounded(labels: Tensor, dtype: torch.dtype) -> Tensor:
+    """Labels in the dtype that they are handed out in; positive ones stay positive."""
+    if dtype == labels.dtype:
+        return labels
+    rounded = labels.to(dtype)
+    return rounded.masked_fill_((rounded == 0) & (labels > 0), smallest_positive(dtype))
 
 
 def _mean(problem: Problem, step: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -96,6 +95,10 @@ class Problem:
         ratio = self.prior / mean_labels
         return self.fairness_weight * torch.xlogy(self.prior, ratio).nansum()
 
+    def fairness(self, mean_labels: Tensor) -> Tensor:
+        """The balance term, freed of the rounding that all classes have in common."""
+        return self.balance(mean_labels / mean_labels.sum())
+
     def objective(self, labels: Any) -> float:
         """The full objective at labels on the simplex, balance term included.
 
@@ -108,7 +111,7 @@ class Problem:
             mean += (weights / total) @ part
             match = torch.linalg.vecdot(part, self.probabilities[rows].double())
             loss -= torch.xlogy(weights, match / total).sum()
-        return float(loss / self.n_samples + self.balance(mean / self.n_samples))
+        return float(loss / self.n_samples + self.fairness(mean / self.n_samples))
 
     def lower_bound(self, prices: Tensor) -> float:
         """The dual function: at most the optimum, for any positive prices."""
@@ -116,13 +119,13 @@ class Problem:
 
     def certify(self, prices: Tensor) -> Certificate:
         """The lower bound at given prices, and what rounding takes from it."""
-        log_t, height = self.weights.new_zeros(2)
+        log_t, excess = self.weights.new_zeros(2)
         for rows in self.chunks():
             share = self.weights[rows] / self.n_samples
             row = solve_rows(self.probabilities[rows].to(prices.dtype), prices)
             log_t += share @ torch.log(row.t)
-            height += share @ row.height
-        figures = torch.stack(dual_figures(self, prices, log_t, height))
+            excess += share @ (row.height - self.fairness_weight)
+        figures = torch.stack(dual_figures(self, prices, log_t, excess))
         return certificate(self, *figures.tolist())
 
 
@@ -143,21 +146,25 @@ class Certificate(NamedTuple):
 
 
 def dual_figures(
-    problem: Problem, prices: Tensor, log_t: Tensor, height: Tensor
+    problem: Problem, prices: Tensor, log_t: Tensor, excess: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The dual function, and the sizes of what it sums over rows and over prices.
+
+    Prices are near the fairness weight where that is large, so heights and prices are
+    taken relative to it: the sums over rows are then small, and so is their rounding.
 
     Parameters
     ----------
     problem : Problem
     prices : Tensor of shape (n_classes,)
-    log_t, height : Tensor of shape ()
-        Weighted means over the rows of what ``solve_rows`` gives.
+    log_t, excess : Tensor of shape ()
+        Weighted means over the rows of the logarithm of t and of the height above the
+        fairness weight, see ``solve_rows``.
     """
-    weight, terms = problem.fairness_weight, torch.xlogy(problem.prior, prices)
-    balance = weight * (1 - math.log(weight) + terms.sum())
-    # log_t is at least -0.01: slopes are at most those of a row that sums to 1.01.
-    return balance + 1 + log_t - height, height + log_t, terms.abs().sum()
+    weight = problem.fairness_weight
+    terms = torch.xlogy(problem.prior, prices / weight)
+    value = torch.add(log_t - excess + 1, terms.sum(), alpha=weight)
+    return value, excess + log_t, torch.linalg.vector_norm(terms, 1)
 
 
 def certificate(
@@ -168,7 +175,9 @@ def certificate(
     Sums over rows are taken in chunks, so their terms pass through at most as many
     additions as a chunk has rows and there are chunks. The objective's error counts
     here too: then ``objective - bound`` is at least the distance to the optimum, and
-    the objective is reported as it was computed.
+    the objective is reported as it was computed. An error that the mean labels have in
+    common does not touch it, any other counts with the imbalance, of which the
+    logarithms of the prices are a bound, and of how far heights may lie below zero.
 
     Parameters
     ----------
@@ -176,11 +185,11 @@ def certificate(
     value, of_rows, of_prices : float
         See ``dual_figures``.
     """
-    weight, n_classes = problem.fairness_weight, problem.n_classes
-    rows = next(problem.chunks()).stop
+    n_classes, rows = problem.n_classes, next(problem.chunks()).stop
     depth = rows + problem.n_samples // rows + 4 * n_classes + 8
-    of_rows += weight + abs(value) + 5
-    of_prices = weight * (of_prices + abs(math.log(weight)) + 4)
+    weight = problem.fairness_weight
+    of_rows = 2 * (of_rows + 4 * weight * of_prices + abs(value) + 5)
+    of_prices = weight * (of_prices + 1)
     rounding = _UNIT * (depth * of_rows + (n_classes + 8) * of_prices)
     return Certificate(value - rounding, rounding)
 

@@ -17,6 +17,8 @@ from sklearn_cce.pseudo_labels import (
     solve_pseudo_labels,
     update_pseudo_labels,
 )
+from sklearn_cce.pseudo_labels._compact import served_in_order
+from sklearn_cce.pseudo_labels._lists import listed
 from sklearn_cce.pseudo_labels._problem import build_problem
 from sklearn_cce.pseudo_labels._solve import METHODS
 from sklearn_cce.pseudo_labels._update import UPDATES
@@ -78,7 +80,7 @@ def test_certificates_of_extreme_problems_hold(block):
         assert np.all(result.labels >= 0), seed
         np.testing.assert_allclose(result.labels.sum(1), 1, atol=1e-5)
         assert np.all((0 <= result.prices) & (result.prices < np.inf)), seed
-        assert result.lower_bound <= result.objective, seed
+        assert -np.inf < result.lower_bound <= result.objective < np.inf, seed
         assert result.converged == (gap <= allowed), seed
 
 
@@ -195,6 +197,21 @@ def test_a_vanishing_prior_or_weight_is_zero(method, tiny):
     np.testing.assert_array_equal(result.labels, zero.labels)
     huge = solve(s, prior=prior, sample_weight=weight * HUGE, **options)
     np.testing.assert_allclose(huge.labels, zero.labels, atol=1e-12)
+
+
+@pytest.mark.parametrize("pooled", [0.0, 1e-7, 1e-5, 0.5])
+def test_a_row_without_weight_keeps_its_labels_from_the_pool(pooled):
+    """Its part of the pool is too small to be seen beside those of the others."""
+    weight = np.ones(40)
+    weight[-1] = 0
+    s = torch.tensor(softmax_rows(40, 40))
+    problem = build_problem(s, 1.0, None, weight)
+    short = listed(problem, torch.ones(40).double(), 8)
+    share = torch.full((40, 1), 0.5, dtype=torch.float64)
+    share[-1] = pooled
+    labels = torch.cat([(1 - share).expand(40, 8) / 8, share], 1)
+    served = served_in_order(labels, short, torch.ones(40).double(), torch.float64)
+    np.testing.assert_allclose(served[:].sum(1), 1, rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
