@@ -24,7 +24,6 @@ from sklearn_cce._base import (
     check_transforms,
     draw_seed,
 )
-from sklearn_cce._classifier_modules import CLASSIFIER_MODULES
 from sklearn_cce._graph.geometry import Geometry, has_given_graph, rows_for_graph
 from sklearn_cce._graph.spreading import spread_labels
 from sklearn_cce._training.batches import Samples, make_samples
@@ -51,6 +50,7 @@ from sklearn_cce._training.validation import (
     probabilities,
 )
 from sklearn_cce.losses import LOSSES
+from sklearn_cce.modules import CLASSIFIER_MODULES
 from sklearn_cce.pseudo_labels import UPDATES
 from sklearn_cce.views import Neighbors, View, make_views
 
