@@ -7,8 +7,6 @@ from sklearn.utils import check_array, check_consistent_length, column_or_1d
 
 __all__ = ["clustering_accuracy", "expected_calibration_error", "match_clusters"]
 
-Pairs = tuple[NDArray, NDArray]
-
 
 def _encode(labels: ArrayLike, name: str) -> tuple[NDArray, NDArray]:
     """Distinct labels in sorted order, and the position of each label among them."""
@@ -29,7 +27,7 @@ def _contingency(rows: NDArray, columns: NDArray, shape: tuple[int, int]) -> NDA
 
 def _match(
     labels_true: ArrayLike, labels_pred: ArrayLike
-) -> tuple[NDArray, NDArray, NDArray, Pairs]:
+) -> tuple[NDArray, NDArray, NDArray, tuple[NDArray, NDArray]]:
     """Classes, clusters, their contingency table and the best one-to-one matching."""
     classes, true = _encode(labels_true, "labels_true")
     clusters, pred = _encode(labels_pred, "labels_pred")
