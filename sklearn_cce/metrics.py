@@ -49,7 +49,9 @@ def _contingency(rows: NDArray, columns: NDArray, shape: tuple[int, int]) -> NDA
     return pairs.reshape(shape)
 
 
-def _match(labels_true: ArrayLike, labels_pred: ArrayLike, name: str = "labels_pred"):
+def _match(
+    labels_true: ArrayLike, labels_pred: ArrayLike, name: str = "labels_pred"
+) -> tuple[NDArray, NDArray, NDArray, tuple[NDArray, NDArray]]:
     """Classes, clusters, their contingency table and the best one-to-one matching."""
     classes, true = _encode(labels_true, "labels_true")
     clusters, pred = _encode(labels_pred, name)

@@ -8,9 +8,9 @@ takes it, for any clusterer with ``fit`` and ``predict``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -46,7 +46,7 @@ def _n_samples(X: Any) -> int:
     try:
         if isinstance(X, (str, bytes, dict, set)):
             raise TypeError("it has no order")
-        n_samples = len(X) if isinstance(X, Dataset) else _num_samples(X)
+        n_samples = len(cast(Sized, X)) if isinstance(X, Dataset) else _num_samples(X)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(
             "X must be an array, a tensor or a dataset that has a length; got "
@@ -66,7 +66,7 @@ def _sample(item: Any) -> np.ndarray:
 def _readable(X: Any, every: int = 1) -> Any:
     """Samples that any estimator can read; a dataset becomes an array."""
     if isinstance(X, Dataset):
-        items = (X[i] for i in range(0, len(X), every))
+        items = (X[i] for i in range(0, _n_samples(X), every))
         return np.stack([_sample(item) for item in items])
     if isinstance(X, Tensor):
         if X.layout != torch.strided:

@@ -121,6 +121,10 @@ class Scaling(nn.Module):
             [ 1.4142,  0.0000]])
     """
 
+    shift: Tensor
+    gain: Tensor
+    radius: Tensor
+
     def __init__(self, in_shape: int | Sequence[int]) -> None:
         super().__init__()
         shape = sample_shape(in_shape)
@@ -156,7 +160,8 @@ class Scaling(nn.Module):
         unit = spread(rows[near > 0])
         variance = (near @ rows.div_(unit).square_()).mean()
         gain = variance.rsqrt() if variance > 0 else torch.ones(())
-        return self._set(X.dtype, mean, gain / unit, bound * gain / unit)
+        self._set(X.dtype, mean, gain / unit, bound * gain / unit)
+        return self
 
     def _near(
         self, X: Tensor, sample_weight: Tensor | None
@@ -172,14 +177,13 @@ class Scaling(nn.Module):
 
     def _set(
         self, dtype: torch.dtype, mean: Tensor, gain: Tensor, radius: Tensor
-    ) -> Scaling:
+    ) -> None:
         """Keep what was found, in float64 where the samples are."""
         precise = dtype if dtype == torch.float64 else self.radius.dtype
         largest = torch.finfo(precise).max
         self.shift = mean.view(self.shift.shape).to(self.shift.device, precise)
         self.gain = gain.clamp(max=largest).to(self.gain.device, precise)
-        self.radius.copy_(radius if radius > 0 else torch.inf)
-        return self
+        self.radius.copy_(torch.where(radius > 0, radius, torch.inf))
 
     def _centred(self, x: Tensor) -> Tensor:
         """Return a batch centred and scaled, no longer in float64."""
@@ -233,6 +237,8 @@ class PrincipalComponents(Scaling):
             [1.]])
     """
 
+    axes: Tensor
+
     def __init__(self, n_features: int, n_components: int) -> None:
         n_features = whole_number("n_features", n_features)
         n_components = whole_number("n_components", n_components)
@@ -272,7 +278,8 @@ class PrincipalComponents(Scaling):
         self.axes.zero_()[:, : axes.shape[1]] = axes.to(self.axes)
         variance = variances.sum() / self.axes.shape[1]
         gain = variance.rsqrt() if variance > 0 else torch.ones(())
-        return self._set(X.dtype, mean, gain / unit, bound * gain / unit)
+        self._set(X.dtype, mean, gain / unit, bound * gain / unit)
+        return self
 
     def forward(self, x: Tensor) -> Tensor:
         """Turn a batch to the leading axes.
@@ -494,11 +501,110 @@ class VGG4(nn.Sequential):
         self.head = nn.Linear(channels * size[0] * size[1], n_outputs)
 
 
+GAIN = 16.0
+"""What the logits of the linear classifier are multiplied by, for a single feature.
+
+The larger, the more a step changes, and the less weight decay counts. The gain falls
+with the root of the number of features, which makes both about equal for all data.
+"""
+
+
+class FeatureScaling(Scaling):
+    """Centre every feature and divide it by its standard deviation, or by the median.
+
+    It is for the classifier: labels show which features matter, so that each may have a
+    scale of its own. Clustering has nothing to go by but the sizes of the features, and
+    must keep them.
+
+    The median of all standard deviations takes the place of those below it: features
+    that hardly vary, such as pixels at the edge of an image, are not blown up. Then all
+    are divided by one scale, so that their mean variance is 1.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of features of a sample.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_cce.modules import FeatureScaling
+    >>> X = torch.tensor([[0.0, 300.0, 1.0], [2.0, 700.0, 1.0]])
+    >>> FeatureScaling(3).fit(X)(X)
+    tensor([[-1.2247, -1.2247,  0.0000],
+            [ 1.2247,  1.2247,  0.0000]])
+    """
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__(n_features)
+        self.gain = torch.ones(n_features)
+
+    def fit(self, X: Tensor, sample_weight: Tensor | None = None) -> FeatureScaling:
+        """Set the shift and the scale of every feature.
+
+        Parameters
+        ----------
+        X : Tensor of shape (n_samples, ...)
+            Samples.
+        sample_weight : Tensor of shape (n_samples,), optional
+            Non-negative weights; all one by default.
+
+        Returns
+        -------
+        FeatureScaling
+            The layer itself.
+        """
+        rows, near, _ = self._near(X, sample_weight)
+        mean = near @ rows
+        rows = rows - mean
+        unit = spread(rows[near > 0])
+        deviation = (near @ rows.div_(unit).square()).sqrt()
+        gain = torch.ones_like(deviation)
+        if (deviation > 0).any():
+            gain = 1 / deviation.clamp_min(deviation[deviation > 0].median())
+            gain /= (deviation * gain).square().mean().sqrt()
+        _, bound = reach(rows.mul_(gain), near)
+        self._set(X.dtype, mean, gain / unit, bound)
+        return self
+
+
+class Amplifier(nn.Module):
+    """Multiply all outputs by one number.
+
+    Parameters
+    ----------
+    factor : float
+        The number, > 0.
+    """
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply a batch."""
+        return x * self.factor
+
+
+def linear_classifier(in_shape: int | Sequence[int], n_outputs: int) -> Linear:
+    """Return a network that begins with equal probabilities and trains fast at once."""
+    made = Linear(in_shape, n_outputs)
+    n_features = n_elements(in_shape)
+    made.scaling = FeatureScaling(n_features)
+    made.amplifier = Amplifier(GAIN / n_features**0.5)
+    nn.init.zeros_(made.head.weight)
+    nn.init.zeros_(made.head.bias)
+    return made
+
+
 MODULES: dict[str, Callable[..., nn.Module]] = {
     "linear": Linear,
     "mlp": MLP,
     "vgg4": VGG4,
 }
+
+CLASSIFIER_MODULES = MODULES | {"linear": linear_classifier}
+"""Those of the classifier, whose linear one trains as fast whatever the features."""
 
 
 FLATTENING = {"linear", "mlp"}

@@ -26,14 +26,13 @@ from torch import nn
 
 from sklearn_cce import CollisionClassifier, _classifier
 from sklearn_cce._classifier import with_labelled
-from sklearn_cce._classifier_modules import FeatureScaling
 from sklearn_cce._graph import geometry as _geometry
 from sklearn_cce._graph.spreading import spread_labels
 from sklearn_cce._training.inference import most_probable, probabilities
 from sklearn_cce._training.sources import TensorSource
 from sklearn_cce._training.validation import held_out
 from sklearn_cce.losses import LOSSES
-from sklearn_cce.modules import MLP
+from sklearn_cce.modules import MLP, FeatureScaling
 from sklearn_cce.views import Neighbors
 
 QUICK = {"module": "linear", "max_epochs": 40, "lr": 0.01, "random_state": 0}

@@ -1,9 +1,12 @@
 """The losses as functions: checks of the input, reductions, and one function each."""
 
+import math
+import operator
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -33,20 +36,44 @@ def _check_reduction(reduction: str) -> None:
         )
 
 
+def _check_index(ignore_index: int) -> None:
+    if not _is_a(Integral, ignore_index):
+        raise TypeError(f"ignore_index must be an integer; got {ignore_index!r}.")
+    if not -(2**63) <= operator.index(ignore_index) < 2**63:
+        raise ValueError(f"ignore_index must fit into int64; got {ignore_index!r}.")
+
+
 def check_options(ignore_index: int, reduction: str) -> None:
     """Raise an error that names it where an option of all losses is not accepted."""
     _check_reduction(reduction)
-    if isinstance(ignore_index, bool) or not isinstance(ignore_index, Integral):
-        raise TypeError(f"ignore_index must be an integer; got {ignore_index!r}.")
+    _check_index(ignore_index)
 
 
-def check_number(name: str, value: float) -> None:
-    """Raise an error where an option of a loss's own is no number in its range."""
-    if isinstance(value, bool) or not isinstance(value, Real):
+def check_number(name: str, value: float) -> float:
+    """Return an option of a loss's own as a float, or raise an error that names it.
+
+    Not all numbers can be multiplied by tensors, and those of NumPy may overflow.
+    """
+    if not _is_a(Real, value):
         raise TypeError(f"{name} must be a real number; got {_kind(value)}.")
     low, high = _RANGES[name]
-    if not low <= value <= high:
+    number = _as_float(value)
+    if not low <= number <= high:
         raise ValueError(f"{name} must lie in [{low}, {high}]; got {value!r}.")
+    return number
+
+
+def _is_a(kind: type, value: object) -> bool:
+    """Say whether it is a number of a kind, and no truth value or duration."""
+    return isinstance(value, kind) and not isinstance(value, (bool, np.timedelta64))
+
+
+def _as_float(value: float) -> float:
+    """Return a real number as a float, infinity where it is beyond the range."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _kind(value: object) -> object:
@@ -403,7 +430,7 @@ def reverse_cross_entropy(
     >>> reverse_cross_entropy(logits, target)
     tensor(0.6931)
     """
-    check_number("log_zero", log_zero)
+    log_zero = check_number("log_zero", log_zero)
 
     def kernel(log_p: Tensor, target: Tensor) -> Tensor:
         return kernels.reverse(log_p, target, log_zero)
@@ -480,7 +507,7 @@ def generalized_cross_entropy(
     >>> generalized_cross_entropy(torch.zeros(1, 4), torch.tensor([2]), q=1.0)
     tensor(0.7500)
     """
-    check_number("q", q)
+    q = check_number("q", q)
 
     def kernel(log_p: Tensor, target: Tensor) -> Tensor:
         return kernels.generalized(log_p, target, q)
@@ -566,8 +593,7 @@ def symmetric_cross_entropy(
     >>> symmetric_cross_entropy(logits, target, alpha=1.0, beta=1.0)
     tensor(1.3863)
     """
-    check_number("alpha", alpha)
-    check_number("beta", beta)
+    alpha, beta = check_number("alpha", alpha), check_number("beta", beta)
     common: dict[str, Any] = {
         "weight": weight,
         "ignore_index": ignore_index,

@@ -45,9 +45,7 @@ class _LossModule(nn.Module):
 
     def _add(self, **numbers: float) -> None:
         """Add options of the loss's own."""
-        for name, value in numbers.items():
-            check_number(name, value)
-        self.options |= numbers
+        self.options |= {name: check_number(name, numbers[name]) for name in numbers}
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits for soft or hard targets.

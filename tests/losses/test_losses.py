@@ -1,6 +1,7 @@
 import copy
 import math
 import pickle
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -452,11 +453,20 @@ WRONG_OPTIONS = {
             torch.ones(4, dtype=torch.bool),
             torch.ones(4).to_sparse(),
         ],
-        "ignore_index": [None, "0", 1.0, True, torch.tensor(1), [1]],
+        "ignore_index": [
+            None,
+            "0",
+            1.0,
+            True,
+            torch.tensor(1),
+            [1],
+            np.timedelta64(1, "s"),
+        ],
     },
     ValueError: {
         "weight": [torch.tensor(1.0), torch.ones(1, 4), torch.ones(5)],
         "reduction": [None, 1, ["mean"], {"sum"}, torch.mean],
+        "ignore_index": [2**63, -(2**63) - 1, 10**400, np.uint64(2**63)],
     },
 }
 
@@ -525,6 +535,10 @@ def test_bad_input(name, logits, target, options, error, message):
         ("symmetric", {"alpha": -1.0}),
         ("symmetric", {"beta": math.nan}),
         ("symmetric", {"log_zero": 4.0}),
+        ("symmetric", {"alpha": 10**400}),
+        ("reverse", {"log_zero": Fraction(1, 3)}),
+        ("reverse", {"log_zero": -(10**400)}),
+        ("generalized", {"q": np.float16(2)}),
     ],
 )
 def test_bad_options(name, own):
@@ -533,7 +547,10 @@ def test_bad_options(name, own):
         FUNCTIONS[name](torch.zeros(3, 4), torch.zeros(3).long(), **own)
 
 
-@pytest.mark.parametrize("value", [None, "0.5", 1j, True, [0.5], torch.tensor(0.5)])
+@pytest.mark.parametrize(
+    "value",
+    [None, "0.5", 1j, True, [0.5], torch.tensor(0.5), np.timedelta64(1, "s")],
+)
 @pytest.mark.parametrize(
     ("name", "key"),
     [
@@ -549,6 +566,30 @@ def test_options_of_a_wrong_type(name, key, value):
         FUNCTIONS[name](torch.zeros(3, 4), torch.zeros(3).long(), **{key: value})
     with pytest.raises(TypeError, match=key):
         LOSSES[name](**{key: value})
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"alpha": Fraction(1, 2), "beta": 2, "log_zero": Fraction(-3)},
+        {"alpha": 0.5, "beta": Fraction(2), "log_zero": np.float16(-3)},
+        {"alpha": np.float16(0.5), "beta": np.float16(2), "log_zero": -3},
+        {"alpha": 0.5, "beta": np.uint8(2), "log_zero": np.int8(-3)},
+    ],
+)
+def test_options_may_be_numbers_of_any_kind(own):
+    logits, target = draw((4, 5))
+    expected = FUNCTIONS["symmetric"](
+        logits, target, alpha=0.5, beta=2.0, log_zero=-3.0
+    )
+    assert_close(FUNCTIONS["symmetric"](logits, target, **own), expected)
+    assert_close(LOSSES["symmetric"](**own)(logits, target), expected)
+
+
+def test_factors_may_be_integers_beyond_int64():
+    logits, target = draw((4, 5))
+    huge = FUNCTIONS["symmetric"](logits, target, alpha=10**20)
+    assert_close(huge, FUNCTIONS["symmetric"](logits, target, alpha=1e20))
 
 
 def test_options_may_be_numbers_of_numpy():
