@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from ._problem import Labels
+
 if TYPE_CHECKING:
     from ._lists import Restricted
-
-
-class Labels(Protocol):
-    """What a matrix of labels and its compact forms have in common."""
-
-    def __getitem__(self, rows: slice | Tensor) -> Tensor:
-        """Labels of some rows, of shape (n_rows, n_classes)."""
 
 
 @dataclass(frozen=True)

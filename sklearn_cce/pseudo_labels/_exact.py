@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from ._batch import smallest_positive
 from ._checks import NEGLIGIBLE
-from ._compact import Labels, MergedLabels, served_in_order, without_dust
+from ._compact import MergedLabels, served_in_order, without_dust
 from ._dual_newton import DualState, by_gap, climb, dual_pass, rounded_objective
 from ._groups import merge_rows
 from ._interior import follow_path
 from ._lists import Restricted, listed, reach_of_shares, unrestricted
-from ._mstep import smallest_positive
-from ._problem import Problem, relative_gap
+from ._problem import Labels, Problem, relative_gap
 from ._result import Solution
 from ._two_classes import two_class_prices
 
@@ -215,9 +216,18 @@ def _is_large(problem: Problem) -> bool:
 def _other_prices(problem: Problem, tol: float, max_iter: int) -> Tensor:
     """Prices of a sample, or those of balance."""
     if _is_large(problem):
-        some = problem.take(slice(None, None, _SAMPLE_EVERY))
+        some = _some_rows(problem, _SAMPLE_EVERY)
         return solve_exact(some, max_iter=max_iter, tol=tol, init=None).prices
     return _level_prices(problem)
+
+
+def _some_rows(problem: Problem[Tensor], every: int) -> Problem[Tensor]:
+    """The problem of one row in so many; the whole where those have no weight."""
+    weights = problem.weights[::every]
+    if not bool(weights.any()):
+        return problem
+    probabilities, weights = problem.probabilities[::every], weights / weights.mean()
+    return replace(problem, probabilities=probabilities, weights=weights)
 
 
 def _level_prices(problem: Problem) -> Tensor:
@@ -234,7 +244,7 @@ def _prices_of(problem: Problem, init: Tensor) -> Tensor:
 def _rough_prices(problem: Problem, max_iter: int) -> Tensor:
     """Rough prices, from some of the rows."""
     every = max(1, problem.n_samples // (_ROUGH_ROWS * problem.n_classes))
-    some = problem.take(slice(None, None, every))
+    some = _some_rows(problem, every)
     prices = _level_prices(some)
     short = listed(some, prices, _WIDTH, reach_of_shares(some, prices))
     point, _, _ = follow_path(short, tol=_ROUGH_TOL, max_iter=max_iter)

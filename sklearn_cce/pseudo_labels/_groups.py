@@ -15,8 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ._batch import row_argmax
 from ._problem import Problem
-from ._rows import row_argmax
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ._batch import smallest_positive
 from ._checks import NEGLIGIBLE
 from ._em import first_labels
-from ._mstep import smallest_positive
 from ._problem import Problem, relative_gap
 from ._result import Solution
 
@@ -39,7 +39,7 @@ class Along(NamedTuple):
     mean_change: Tensor
 
 
-def _slope(problem: Problem, along: Along, length: Tensor) -> Tensor:
+def _slope(problem: Problem[Tensor], along: Along, length: Tensor) -> Tensor:
     """Derivative of the objective at a given length of the step."""
     match = along.match + length * along.match_change
     mean = along.mean + length * along.mean_change
@@ -49,7 +49,7 @@ def _slope(problem: Problem, along: Along, length: Tensor) -> Tensor:
     return -(problem.weights @ loss) / problem.n_samples - balance.sum()
 
 
-def line_search(problem: Problem, along: Along) -> Tensor:
+def line_search(problem: Problem[Tensor], along: Along) -> Tensor:
     """The minimiser on the segment, by bisection of the increasing derivative."""
     low, high = along.mean.new_zeros(()), _longest(problem, along)
     longest, full = high, _slope(problem, along, high) <= 0
@@ -63,7 +63,7 @@ def line_search(problem: Problem, along: Along) -> Tensor:
     return torch.where(full, longest, low)
 
 
-def _longest(problem: Problem, along: Along) -> Tensor:
+def _longest(problem: Problem[Tensor], along: Along) -> Tensor:
     """At most 1, and short enough to keep the arguments of the logarithms positive."""
     floor = torch.full_like(problem.prior, _TINY)
     floor.masked_fill_(problem.prior == 0, NEGLIGIBLE)
@@ -74,7 +74,7 @@ def _longest(problem: Problem, along: Along) -> Tensor:
     return (0.99 / shrinks.clamp_min(1e-30)).clamp_max(1.0)
 
 
-def _matches(problem: Problem, labels: Tensor) -> Tensor:
+def _matches(problem: Problem[Tensor], labels: Tensor) -> Tensor:
     """Inner products of labels and predictions, row by row, float64."""
     products = [
         (problem.probabilities[rows] * labels[rows]).sum(1) for rows in problem.chunks()
@@ -82,7 +82,9 @@ def _matches(problem: Problem, labels: Tensor) -> Tensor:
     return torch.cat(products).double()
 
 
-def _gradient(problem: Problem, match: Tensor, mean: Tensor, out: Tensor) -> Tensor:
+def _gradient(
+    problem: Problem[Tensor], match: Tensor, mean: Tensor, out: Tensor
+) -> Tensor:
     """Gradient scaled by n_samples / weight, row by row, written to ``out``."""
     prices = problem.prices(mean).to(out.dtype)
     for rows in problem.chunks():
@@ -92,7 +94,7 @@ def _gradient(problem: Problem, match: Tensor, mean: Tensor, out: Tensor) -> Ten
 
 
 def _direction(
-    problem: Problem, labels: Tensor, gradient: Tensor, size: float
+    problem: Problem[Tensor], labels: Tensor, gradient: Tensor, size: float
 ) -> Tensor:
     direction = torch.empty_like(labels)
     for rows in problem.chunks():
@@ -101,7 +103,7 @@ def _direction(
     return direction
 
 
-def spectral_size(problem: Problem, step: Tensor, change: Tensor) -> float:
+def spectral_size(problem: Problem[Tensor], step: Tensor, change: Tensor) -> float:
     """Barzilai and Borwein's step size from the last step and change of gradient."""
     top, bottom = problem.prior.new_zeros(2)
     for rows in problem.chunks():
@@ -112,7 +114,7 @@ def spectral_size(problem: Problem, step: Tensor, change: Tensor) -> float:
     return min(max(top / bottom, _SHORTEST), _LONGEST) if bottom > 0 else _LONGEST
 
 
-def pgd_steps(problem: Problem, labels: Tensor) -> Iterator[None]:
+def pgd_steps(problem: Problem[Tensor], labels: Tensor) -> Iterator[None]:
     """Spectral projected gradient with an exact, hence monotone, line search.
 
     Changes ``labels``, float64, in place; yields after every step.
@@ -133,7 +135,7 @@ def pgd_steps(problem: Problem, labels: Tensor) -> Iterator[None]:
 
 
 def solve_pgd(
-    problem: Problem, *, max_iter: int, tol: float, init: Tensor | None
+    problem: Problem[Tensor], *, max_iter: int, tol: float, init: Tensor | None
 ) -> Solution:
     """Projected gradient until the certified gap is small enough."""
     labels = first_labels(problem, init, NEGLIGIBLE).double()
@@ -150,7 +152,7 @@ def solve_pgd(
     return Solution(rounded, objective, bound, n_iter, prices)
 
 
-def _mean(problem: Problem, step: Tensor) -> Tensor:
+def _mean(problem: Problem[Tensor], step: Tensor) -> Tensor:
     """Weighted mean of a step, whose rows sum to zero."""
     total = torch.zeros_like(problem.prior)
     for rows in problem.chunks():

@@ -19,11 +19,10 @@ from ._checks import (
     checked_tolerance,
     real_array,
 )
-from ._compact import Labels
 from ._em import solve_em
 from ._exact import solve_exact
 from ._pgd import solve_pgd
-from ._problem import Problem, build_problem, relative_gap
+from ._problem import Labels, Problem, build_problem, relative_gap
 from ._result import PseudoLabelResult, Solution
 
 METHODS = {"exact": solve_exact, "em": solve_em, "pgd": solve_pgd}
@@ -120,7 +119,7 @@ def solve_pseudo_labels(
     tensor, restore, restore_prices = _as_tensor(probabilities)
     with torch.no_grad():
         problem = build_problem(tensor, fairness_weight, prior, sample_weight)
-        start = checked_init(init, *tensor.shape, tensor.device)
+        start = checked_init(init, problem.shape, tensor.device)
         solution = METHODS[method](problem, max_iter=steps, tol=tol, init=start)
         if not _gap(solution) <= tol:
             _warn(solution, tol, _advice(solution, problem, steps, tol))
@@ -135,7 +134,7 @@ def solve_pseudo_labels(
     )
 
 
-def _dense(labels: Labels, problem: Problem, restore: Restore) -> Any:
+def _dense(labels: Labels, problem: Problem[Tensor], restore: Restore) -> Any:
     """The labels as a matrix of the user's library."""
     first, *others = problem.chunks()
     if isinstance(labels, Tensor) or not others:
@@ -146,7 +145,7 @@ def _dense(labels: Labels, problem: Problem, restore: Restore) -> Any:
     return restore(whole)
 
 
-def _sparse(labels: Labels, problem: Problem, restore: Restore) -> Any:
+def _sparse(labels: Labels, problem: Problem[Tensor], restore: Restore) -> Any:
     """The non-zero labels, in the sparse format of the user's library."""
     counts, columns, values = [], [], []
     for rows in problem.chunks():
@@ -181,7 +180,9 @@ def _warn(solution: Solution, tol: float, advice: str) -> None:
     )
 
 
-def _advice(solution: Solution, problem: Problem, max_iter: int, tol: float) -> str:
+def _advice(
+    solution: Solution, problem: Problem[Tensor], max_iter: int, tol: float
+) -> str:
     """What helps where the gap stays too large."""
     rounding = problem.certify(solution.prices).rounding
     least = rounding / max(1.0, abs(solution.objective))
