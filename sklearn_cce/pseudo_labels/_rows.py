@@ -14,7 +14,8 @@ class RowSolution(NamedTuple):
     """Maximisers of a chunk of rows; every field has shape (n_rows,).
 
     ``height`` is that of the highest line at t. The label gives ``share_high`` to the
-    class ``high`` and the rest to ``low``, so that ``s . y = 1 / t``.
+    class ``high`` and the rest to ``low``, so that ``s . y = 1 / t``. The maximum is
+    at most ``height - ln t - 1``, and that but for rounding after convergence.
     """
 
     height: Tensor
@@ -22,11 +23,6 @@ class RowSolution(NamedTuple):
     low: Tensor
     high: Tensor
     share_high: Tensor
-
-    @property
-    def value(self) -> Tensor:
-        """An upper bound of the maximum; equal to it to rounding after convergence."""
-        return self.height - torch.log(self.t) - 1
 
 
 def solve_rows(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -25,7 +25,22 @@ from ._pgd import solve_pgd
 from ._problem import Labels, Problem, build_problem, relative_gap
 from ._result import PseudoLabelResult, Solution
 
-METHODS = {"exact": solve_exact, "em": solve_em, "pgd": solve_pgd}
+
+class Method(Protocol):
+    """A solver of whole problems."""
+
+    def __call__(
+        self,
+        problem: Problem[Tensor],
+        *,
+        max_iter: int,
+        tol: float,
+        init: Tensor | None,
+    ) -> Solution:
+        """Labels with a gap of ``tol * max(1, abs(objective))``, or the best found."""
+
+
+METHODS: dict[str, Method] = {"exact": solve_exact, "em": solve_em, "pgd": solve_pgd}
 _DEFAULT_MAX_ITER = {"exact": 500, "em": 1000, "pgd": 2000}
 Restore = Callable[[Tensor], Any]
 
@@ -155,14 +170,13 @@ def _sparse(labels: Labels, problem: Problem[Tensor], restore: Restore) -> Any:
         columns.append(used.nonzero()[:, 1])
         values.append(part[used])
     ends = torch.cat([columns[0].new_zeros(1), torch.cat(counts).cumsum(0)])
-    entries, columns = restore(torch.cat(values)), torch.cat(columns)
-    shape = tuple(problem.probabilities.shape)
+    entries, classes = restore(torch.cat(values)), torch.cat(columns)
     if not isinstance(entries, Tensor):
-        return csr_array((entries, columns.numpy(), ends.numpy()), shape=shape)
+        return csr_array((entries, classes.numpy(), ends.numpy()), shape=problem.shape)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support")
         return torch.sparse_csr_tensor(
-            ends, columns, entries, size=shape, check_invariants=False
+            ends, classes, entries, size=problem.shape, check_invariants=False
         )
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from ._problem import Labels
+from .._problem import Labels
+from ._lists import ListedRows
 
-if TYPE_CHECKING:
-    from ._lists import Restricted
+# Rows that take nothing from the pool stand in line too, so that their place in it is
+# found; it is smaller than any label that counts.
+_PLACE = 1e-12
+_TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,12 @@ class PooledLabels:
         begin = self.begin[rows, None].maximum(self.borders[:-1])
         end = self.end[rows, None].minimum(self.borders[1:])
         part = (end - begin).clamp_min_(0)
-        part *= (self.pooled[rows] / part.sum(1).clamp_min(1e-300))[:, None]
+        part *= (self.pooled[rows] / part.sum(1).clamp_min(_TINY))[:, None]
         return part.add_(self.listed[rows]).to(self.dtype)
 
 
 def served_in_order(
-    labels: Tensor, restricted: Restricted, received: Tensor, dtype: torch.dtype
+    labels: Tensor, restricted: ListedRows, received: Tensor, dtype: torch.dtype
 ) -> PooledLabels:
     """Labels on lists, the pool's last; each row takes classes from it in turn.
 
@@ -114,7 +116,7 @@ def served_in_order(
     """
     values, lists = labels[:, :-1], restricted.lists[:, :-1]
     listed = ListedLabels(values, lists, restricted.n_classes, torch.float64)
-    taken = (restricted.share + 1e-12) * (labels[:, -1] + 1e-12)
+    taken = (restricted.share + _PLACE) * (labels[:, -1] + _PLACE)
     end = taken.cumsum(0)
     borders = torch.nn.functional.pad(received.cumsum(0), (1, 0))
     borders *= end[-1] / borders[-1]
