@@ -27,8 +27,12 @@ _DUST = (1e-2, 1e-3, 1e-5, 1e-8, 0.0)
 # Width of the first lists; they become twice as wide up to a quarter of the classes,
 # where all classes cost no more.
 _WIDTH, _WIDEST = 8, 4
-# Problems of fewer classes are too narrow for lists to pay.
-_NARROW = 33
+# Problems of fewer classes are too narrow for lists to pay. Seconds by lists and by all
+# classes (python -m benchmarks.exact_parts; N = 3,000, fairness weight 10):
+#   K          40         50         64         80         100        128
+#   skewed     .32, .16   .37, .18   .37, .24   .46, .34   .39, .43   .42, .58
+#   untrained  .10, .10   .13, .11   .08, .14   .10, .22   .10, .31   .10, .38
+_NARROW = 64
 # Problems are merged up to so many times, each time with a smaller budget.
 _ROUNDS = 3
 # Mean square distance from one-hot of merged rows, in units of the root of the
@@ -39,8 +43,6 @@ _CAUTION = 0.3
 # Rows are merged where at most this share of them is left; else it costs two passes and
 # saves few steps' work.
 _MOST_LEFT = 0.7
-# Rough prices: rows per class of their sample, and relative gap.
-_ROUGH_ROWS, _ROUGH_TOL = 3, 1e-2
 # A sample tells the prices if it has so many rows, and so many a class; one row in so
 # many is taken, so that solving it costs a tenth.
 _SAMPLE_LEAST, _SAMPLE_ROWS, _SAMPLE_EVERY = 2000, 20, 10
@@ -227,8 +229,6 @@ class Attempts(PathAttempts[Tensor]):
         the bound did not rise.
         """
         prices, used = self.start.prices, None
-        if self._may_list(_WIDTH) and not _is_large(self.problem):
-            prices = _rough_prices(self.problem, self.left)
         width, bound = _WIDTH, -float("inf")
         while self._may_list(width):
             reach = reach_of_shares(self.problem, prices)
@@ -273,16 +273,6 @@ def _prices_of(problem: Problem[Tensor], init: Tensor) -> Tensor:
         labels = init.clamp_min(smallest_positive(init.dtype))
         init = problem.prices(problem.mean_labels(labels))
     return torch.where(problem.prior > 0, init.clamp_min(NEGLIGIBLE), 0.0)
-
-
-def _rough_prices(problem: Problem[Tensor], max_iter: int) -> Tensor:
-    """Rough prices, from some of the rows."""
-    every = max(1, problem.n_samples // (_ROUGH_ROWS * problem.n_classes))
-    some = _some_rows(problem, every)
-    prices = _level_prices(some)
-    short = listed(some, prices, _WIDTH, reach_of_shares(some, prices))
-    point, _ = follow_path(short, tol=_ROUGH_TOL, max_iter=max_iter)
-    return point.prices[:-1]
 
 
 def solve_merged(
