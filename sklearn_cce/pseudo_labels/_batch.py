@@ -24,9 +24,8 @@ FAIRNESS_RANGE = 1e-20, 1e15
 LARGEST_PRICE = 1e30
 
 _DEFAULT_STEPS = {"exact": 5, "em": 3}
-# Fixed numbers in place of tests of convergence, which would wait for the device. Four
-# steps of Newton's method and three planes are short of the root in few rows, and the
-# next batch goes on from there: labels of training need no more.
+# Fixed numbers in place of tests of convergence, which would wait for the device. An
+# error that they leave is in one batch's labels only.
 _NEWTON_STEPS = 4
 _CUTS = 3
 # Curvature of the dual, per unit of prior, that the split rows of a batch miss: a small
@@ -34,6 +33,9 @@ _CUTS = 3
 _SOFTNESS = 4.0
 # Smallest curvature that is divided by; a class of no prior has none of its own.
 _LEAST_CURVATURE = 1e-30
+# A line must be higher by so many units of rounding to take the place of another, or
+# lines of equal height would take turns for ever.
+HIGHER = 8
 
 
 def initial_prices(prior: Tensor, *, fairness_weight: float) -> Tensor:
@@ -225,7 +227,7 @@ def cut_rows(probabilities: Tensor, prices: Tensor, low: Tensor, high: Tensor) -
     lines = torch.addcmul(prices, probabilities, t[:, None])
     line = row_argmax(lines)
     height = pick(lines, line)
-    slack = 8 * torch.finfo(prices.dtype).eps
+    slack = HIGHER * torch.finfo(prices.dtype).eps
     better = height > model + slack * height.abs()
     rises = pick(probabilities, line) * t >= 1
     return Cut(
@@ -296,6 +298,8 @@ def _moved_prices(
     safe = prices.clamp_min(torch.finfo(prices.dtype).tiny)
     own = pull / safe / safe + _SOFTNESS * pull / pull.sum()
     step = imbalance / (own + 2 * curvature).clamp_min(_LEAST_CURVATURE)
+    # Prices are in units of log-probabilities: a move by 1 outweighs a factor of e, and
+    # the curvature of the rows split now tells little beyond. Half keeps them positive.
     return prices + step.clamp(-1, 1).maximum(-prices / 2)
 
 

@@ -24,7 +24,10 @@ from ._batch import smallest_positive
 from ._problem import Problem, relative_gap
 from ._result import Solution
 
+# Of the first labels: EM never leaves a zero, so all must be positive.
 _SHARE_OF_PRIOR = 0.01
+# The power's factor where the objective would rise, and where the spectral rule sees no
+# curvature; its bound keeps exponents finite.
 _LOWER, _RAISE, _LARGEST_POWER = 0.25, 4.0, 1e8
 
 

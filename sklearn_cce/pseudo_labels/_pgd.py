@@ -14,9 +14,14 @@ from ._em import first_labels
 from ._problem import Problem, relative_gap
 from ._result import Solution
 
+# A certificate costs as much as a step or two, and steps are many.
 _CHECK_EVERY = 10
+# Of an interval of length 1: the step's length to twelve digits.
 _BISECTIONS = 40
+# Bounds of the spectral step size, in units of the gradient's.
 _SHORTEST, _LONGEST = 1e-8, 1e8
+# Of the way to a logarithm of 0 that a step goes at most.
+_TO_ZERO = 0.99
 _TINY = smallest_positive(torch.float64)
 
 
@@ -71,7 +76,7 @@ def _longest(problem: Problem[Tensor], along: Along) -> Tensor:
         (-along.match_change / along.match).amax(),
         (-along.mean_change / along.mean.maximum(floor)).amax(),
     )
-    return (0.99 / shrinks.clamp_min(1e-30)).clamp_max(1.0)
+    return (_TO_ZERO / shrinks.clamp_min(NEGLIGIBLE)).clamp_max(1.0)
 
 
 def _matches(problem: Problem[Tensor], labels: Tensor) -> Tensor:

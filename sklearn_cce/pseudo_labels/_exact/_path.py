@@ -137,6 +137,7 @@ class InteriorPath:
         self.factor = _cholesky(self.matrix, self.diagonal)
 
     def _price_step(self, missing: Tensor, bend: Tensor | float) -> Tensor:
+        """The step of the prices, given what the parts do without it."""
         error = self.pull - self.point.prices * self.mean - bend
         right = error / self.point.prices.clamp_min(_TINY) - missing
         right = torch.where(self.moving, right, torch.zeros_like(right))
@@ -155,6 +156,7 @@ class InteriorPath:
         primal, dual = (_TO_THE_BOUNDARY / blocks).clamp(0.0, 1.0)
         after = sums[0] + primal * sums[1] + dual * sums[2] + primal * dual * sums[3]
         now, ratio = torch.stack([sums[0], after / sums[0]]).tolist()
+        # The rows' shares sum to 1: the sum over the columns, and the pool's, are left.
         now /= self.problem.values.shape[1] + self.problem.pooled
         level = now * min(1.0, max(_LEAST_RATIO, ratio)) ** 3
         return Goal(level, now), mean
@@ -163,6 +165,7 @@ class InteriorPath:
         relative = -prices / self.point.prices.clamp_min(_TINY)
         relative = torch.where(self.moving, relative, torch.zeros_like(relative))
         dual = relative.amax()
+        # At least this much, so that no step is longer than 1.
         return torch.stack([torch.zeros_like(dual), dual]).clamp_min(_TO_THE_BOUNDARY)
 
     def _correct(self, goal: Goal, predicted: Tensor, prices: Tensor) -> None:
