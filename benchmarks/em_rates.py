@@ -12,9 +12,9 @@ from itertools import islice
 
 import torch
 
+from benchmarks.paper_em import em_step
 from sklearn_cce.pseudo_labels import solve_pseudo_labels
 from sklearn_cce.pseudo_labels._em import em_steps, first_labels
-from sklearn_cce.pseudo_labels._mstep import em_step
 from sklearn_cce.pseudo_labels._problem import build_problem
 
 STEPS = (30, 100, 300, 1000, 3000)

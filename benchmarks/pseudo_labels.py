@@ -23,9 +23,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks.paper_em import em_step
 from sklearn_cce.pseudo_labels import solve_pseudo_labels
 from sklearn_cce.pseudo_labels._em import em_steps, first_labels
-from sklearn_cce.pseudo_labels._mstep import em_step
 from sklearn_cce.pseudo_labels._pgd import pgd_steps, project_rows
 from sklearn_cce.pseudo_labels._problem import Problem, build_problem
 

@@ -6,9 +6,9 @@ References
    Clustering", arXiv:2303.07321, 2023.
 """
 
+from ._batch import UPDATES, initial_prices, update_pseudo_labels
 from ._result import PseudoLabelResult
 from ._solve import solve_pseudo_labels
-from ._update import UPDATES, initial_prices, update_pseudo_labels
 
 __all__ = [
     "UPDATES",

@@ -10,15 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Where double precision tells no difference: a fairness weight below the range hardly
-# weighs, above it no labels are more balanced, and a class or a row with less than its
-# share of the prior or of the largest weight adds less to the objective than rounding.
-FAIRNESS_RANGE = 1e-20, 1e15
+from ._batch import LARGEST_PRICE, confined
+
+# A class or a row with less than its share of the prior or of the largest weight adds
+# less to the objective than double precision tells.
 _NEGLIGIBLE_PRIOR, _NEGLIGIBLE_WEIGHT = 1e-18, 1e-30
-# Smallest mean label, or price, that is divided by.
+# Smallest mean label, or price, that is divided by: its inverse is a price that single
+# precision holds with room for products.
 NEGLIGIBLE = 1e-30
-# Room for products and ratios of prices in single precision.
-LARGEST_PRICE = 1e30
+# Rows may be off by what single precision and a rough softmax leave, a prior by what
+# single precision leaves in a sum of many entries.
+_ROW_ERROR, _PRIOR_ERROR = 1e-2, 1e-4
 
 _INFINITY = float("inf")
 _UNREADABLE = TypeError, ValueError, RuntimeError, OverflowError
@@ -39,12 +41,6 @@ def check_number(
     if not test(number):  # also catches NaN
         raise ValueError(f"{name} must be {accepted}, got {value!r}")
     return number
-
-
-def confined(fairness_weight: float) -> float:
-    """The nearest fairness weight that makes a difference in double precision."""
-    lowest, highest = FAIRNESS_RANGE
-    return min(max(fairness_weight, lowest), highest)
 
 
 def checked_fairness(fairness_weight: Any) -> float:
@@ -151,7 +147,7 @@ def checked_prior(prior: Any, n_classes: int, device: torch.device) -> Tensor:
             (n_classes,), 1 / n_classes, dtype=torch.float64, device=device
         )
     vector = _vector("prior", prior, n_classes, device)
-    if abs(float(vector.sum()) - 1) > 1e-4:
+    if abs(float(vector.sum()) - 1) > _PRIOR_ERROR:
         raise ValueError(f"prior must sum to 1, got {float(vector.sum()):.6g}")
     vector = torch.where(vector < _NEGLIGIBLE_PRIOR, 0.0, vector)
     return vector / vector.sum()
@@ -173,20 +169,20 @@ def check_probabilities(probabilities: Tensor) -> None:
             f"probabilities must be finite and non-negative, got [{low}, {high}]"
         )
     error = max(1 - least, most - 1)
-    if error > 1e-2:
+    if error > _ROW_ERROR:
         raise ValueError(
             f"rows of probabilities must sum to 1, got a row that is off by {error:.3g}"
         )
 
 
 def checked_init(
-    init: Any, n_samples: int, n_classes: int, device: torch.device
+    init: Any, shape: tuple[int, int], device: torch.device
 ) -> Tensor | None:
     """Prices or labels to start from, in a range that leaves room for their sums."""
     if init is None:
         return None
     start = real_tensor("init", init, device)
-    shapes = (n_classes,), (n_samples, n_classes)
+    shapes = shape[1:], shape
     if tuple(start.shape) not in shapes:
         raise ValueError(
             f"init must have shape {shapes[0]} (prices) or {shapes[1]} (labels), got"

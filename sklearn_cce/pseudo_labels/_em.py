@@ -20,11 +20,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ._mstep import smallest_positive
+from ._batch import smallest_positive
 from ._problem import Problem, relative_gap
 from ._result import Solution
 
+# Of the first labels: EM never leaves a zero, so all must be positive.
 _SHARE_OF_PRIOR = 0.01
+# The power's factor where the objective would rise, and where the spectral rule sees no
+# curvature; its bound keeps exponents finite.
 _LOWER, _RAISE, _LARGEST_POWER = 0.25, 4.0, 1e8
 
 
@@ -38,7 +41,7 @@ class Labelling(NamedTuple):
 
 
 def raised(
-    problem: Problem, labels: Tensor, growth: Tensor, power: float, out: Tensor
+    problem: Problem[Tensor], labels: Tensor, growth: Tensor, power: float, out: Tensor
 ) -> Labelling:
     """Labels times ``exp(power * growth)``, normalised, written to ``out``."""
     match, mean = torch.empty_like(problem.weights), torch.zeros_like(problem.prior)
@@ -56,7 +59,7 @@ def raised(
 
 
 def spectral_power(
-    problem: Problem, state: Labelling, growth: Tensor, power: float
+    problem: Problem[Tensor], state: Labelling, growth: Tensor, power: float
 ) -> float:
     """Set ``growth`` to the logarithm of the plain step; the power for the next one.
 
@@ -88,7 +91,7 @@ def spectral_power(
     return min(max(1.0, ratio * power), _LARGEST_POWER)
 
 
-def em_steps(problem: Problem, labels: Tensor) -> Iterator[Labelling]:
+def em_steps(problem: Problem[Tensor], labels: Tensor) -> Iterator[Labelling]:
     """Steps of the over-relaxed EM from given labels; the objective never rises."""
     growth, spare, power = torch.zeros_like(labels), torch.empty_like(labels), 1.0
     state = raised(problem, labels, growth, 0.0, torch.empty_like(labels))
@@ -103,7 +106,9 @@ def em_steps(problem: Problem, labels: Tensor) -> Iterator[Labelling]:
         yield state
 
 
-def first_labels(problem: Problem, init: Tensor | None, least: float = 0.0) -> Tensor:
+def first_labels(
+    problem: Problem[Tensor], init: Tensor | None, least: float = 0.0
+) -> Tensor:
     """A start inside the simplex: given labels, or the predictions with some of u.
 
     Labels that come from ``init`` are at least ``least``, and always positive.
@@ -122,7 +127,7 @@ def first_labels(problem: Problem, init: Tensor | None, least: float = 0.0) -> T
 
 
 def solve_em(
-    problem: Problem, *, max_iter: int, tol: float, init: Tensor | None
+    problem: Problem[Tensor], *, max_iter: int, tol: float, init: Tensor | None
 ) -> Solution:
     """EM until the certified gap is at most ``tol * max(1, abs(objective))``."""
     bound, check = -float("inf"), 2

@@ -8,15 +8,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ._batch import smallest_positive
 from ._checks import NEGLIGIBLE
 from ._em import first_labels
-from ._mstep import smallest_positive
 from ._problem import Problem, relative_gap
 from ._result import Solution
 
+# A certificate costs as much as a step or two, and steps are many.
 _CHECK_EVERY = 10
+# Of an interval of length 1: the step's length to twelve digits.
 _BISECTIONS = 40
+# Bounds of the spectral step size, in units of the gradient's.
 _SHORTEST, _LONGEST = 1e-8, 1e8
+# Of the way to a logarithm of 0 that a step goes at most.
+_TO_ZERO = 0.99
 _TINY = smallest_positive(torch.float64)
 
 
@@ -39,7 +44,7 @@ class Along(NamedTuple):
     mean_change: Tensor
 
 
-def _slope(problem: Problem, along: Along, length: Tensor) -> Tensor:
+def _slope(problem: Problem[Tensor], along: Along, length: Tensor) -> Tensor:
     """Derivative of the objective at a given length of the step."""
     match = along.match + length * along.match_change
     mean = along.mean + length * along.mean_change
@@ -49,7 +54,7 @@ def _slope(problem: Problem, along: Along, length: Tensor) -> Tensor:
     return -(problem.weights @ loss) / problem.n_samples - balance.sum()
 
 
-def line_search(problem: Problem, along: Along) -> Tensor:
+def line_search(problem: Problem[Tensor], along: Along) -> Tensor:
     """The minimiser on the segment, by bisection of the increasing derivative."""
     low, high = along.mean.new_zeros(()), _longest(problem, along)
     longest, full = high, _slope(problem, along, high) <= 0
@@ -63,7 +68,7 @@ def line_search(problem: Problem, along: Along) -> Tensor:
     return torch.where(full, longest, low)
 
 
-def _longest(problem: Problem, along: Along) -> Tensor:
+def _longest(problem: Problem[Tensor], along: Along) -> Tensor:
     """At most 1, and short enough to keep the arguments of the logarithms positive."""
     floor = torch.full_like(problem.prior, _TINY)
     floor.masked_fill_(problem.prior == 0, NEGLIGIBLE)
@@ -71,10 +76,10 @@ def _longest(problem: Problem, along: Along) -> Tensor:
         (-along.match_change / along.match).amax(),
         (-along.mean_change / along.mean.maximum(floor)).amax(),
     )
-    return (0.99 / shrinks.clamp_min(1e-30)).clamp_max(1.0)
+    return (_TO_ZERO / shrinks.clamp_min(NEGLIGIBLE)).clamp_max(1.0)
 
 
-def _matches(problem: Problem, labels: Tensor) -> Tensor:
+def _matches(problem: Problem[Tensor], labels: Tensor) -> Tensor:
     """Inner products of labels and predictions, row by row, float64."""
     products = [
         (problem.probabilities[rows] * labels[rows]).sum(1) for rows in problem.chunks()
@@ -82,7 +87,9 @@ def _matches(problem: Problem, labels: Tensor) -> Tensor:
     return torch.cat(products).double()
 
 
-def _gradient(problem: Problem, match: Tensor, mean: Tensor, out: Tensor) -> Tensor:
+def _gradient(
+    problem: Problem[Tensor], match: Tensor, mean: Tensor, out: Tensor
+) -> Tensor:
     """Gradient scaled by n_samples / weight, row by row, written to ``out``."""
     prices = problem.prices(mean).to(out.dtype)
     for rows in problem.chunks():
@@ -92,7 +99,7 @@ def _gradient(problem: Problem, match: Tensor, mean: Tensor, out: Tensor) -> Ten
 
 
 def _direction(
-    problem: Problem, labels: Tensor, gradient: Tensor, size: float
+    problem: Problem[Tensor], labels: Tensor, gradient: Tensor, size: float
 ) -> Tensor:
     direction = torch.empty_like(labels)
     for rows in problem.chunks():
@@ -101,7 +108,7 @@ def _direction(
     return direction
 
 
-def spectral_size(problem: Problem, step: Tensor, change: Tensor) -> float:
+def spectral_size(problem: Problem[Tensor], step: Tensor, change: Tensor) -> float:
     """Barzilai and Borwein's step size from the last step and change of gradient."""
     top, bottom = problem.prior.new_zeros(2)
     for rows in problem.chunks():
@@ -112,7 +119,7 @@ def spectral_size(problem: Problem, step: Tensor, change: Tensor) -> float:
     return min(max(top / bottom, _SHORTEST), _LONGEST) if bottom > 0 else _LONGEST
 
 
-def pgd_steps(problem: Problem, labels: Tensor) -> Iterator[None]:
+def pgd_steps(problem: Problem[Tensor], labels: Tensor) -> Iterator[None]:
     """Spectral projected gradient with an exact, hence monotone, line search.
 
     Changes ``labels``, float64, in place; yields after every step.
@@ -133,7 +140,7 @@ def pgd_steps(problem: Problem, labels: Tensor) -> Iterator[None]:
 
 
 def solve_pgd(
-    problem: Problem, *, max_iter: int, tol: float, init: Tensor | None
+    problem: Problem[Tensor], *, max_iter: int, tol: float, init: Tensor | None
 ) -> Solution:
     """Projected gradient until the certified gap is small enough."""
     labels = first_labels(problem, init, NEGLIGIBLE).double()
@@ -158,7 +165,7 @@ def _rounded(labels: Tensor, dtype: torch.dtype) -> Tensor:
     return rounded.masked_fill_((rounded == 0) & (labels > 0), smallest_positive(dtype))
 
 
-def _mean(problem: Problem, step: Tensor) -> Tensor:
+def _mean(problem: Problem[Tensor], step: Tensor) -> Tensor:
     """Weighted mean of a step, whose rows sum to zero."""
     total = torch.zeros_like(problem.prior)
     for rows in problem.chunks():

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
+from ._batch import LARGEST_PRICE
 from ._checks import (
-    LARGEST_PRICE,
     NEGLIGIBLE,
     check_probabilities,
     checked_fairness,
@@ -27,14 +27,44 @@ _CHUNK_ENTRIES_ACCELERATOR = 1 << 24
 _UNIT = torch.finfo(torch.float64).eps / 2
 
 
+class Predictions(Protocol):
+    """Predictions of all rows: a tensor, or what makes rows when asked for them."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of rows and of classes."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the rows are."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """That of the labels that are handed out."""
+
+    def __getitem__(self, rows: slice, /) -> Tensor:
+        """Predictions of some rows, of shape (n_rows, n_classes)."""
+
+
+class Labels(Protocol):
+    """Labels of all rows: a tensor, or a compact form that makes rows of it."""
+
+    def __getitem__(self, rows: slice | Tensor, /) -> Tensor:
+        """Labels of some rows, of shape (n_rows, n_classes)."""
+
+
+Rows = TypeVar("Rows", bound=Predictions, covariant=True)
+
+
 @dataclass(frozen=True)
-class Problem:
+class Problem(Generic[Rows]):
     """Predictions, weights, prior and fairness weight of one labelling problem.
 
     Attributes
     ----------
-    probabilities : Tensor of shape (n_samples, n_classes)
-        The predictions s; every row lies on the simplex.
+    probabilities : Predictions of shape (n_samples, n_classes)
+        The predictions s; every row lies on the simplex. A ``Problem[Tensor]`` has
+        them as a tensor, which EM and projected gradient need.
     weights : Tensor of shape (n_samples,)
         Sample weights with mean 1, float64.
     prior : Tensor of shape (n_classes,)
@@ -43,10 +73,16 @@ class Problem:
         The weight of KL(u || mean of the labels), positive.
     """
 
-    probabilities: Tensor
+    probabilities: Rows
     weights: Tensor
     prior: Tensor
     fairness_weight: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and of classes."""
+        n_samples, n_classes = self.probabilities.shape
+        return n_samples, n_classes
 
     @property
     def n_samples(self) -> int:
@@ -55,22 +91,14 @@ class Problem:
 
     @property
     def n_classes(self) -> int:
-        """Number of columns."""
+        """Number of classes."""
         return self.probabilities.shape[1]
 
     def chunks(self) -> Iterator[slice]:
         """Slices of rows whose temporaries stay small."""
         return chunk_rows(self.probabilities)
 
-    def take(self, rows: slice) -> Problem:
-        """The problem of some of the rows."""
-        weights = self.weights[rows]
-        if not bool(weights.any()):
-            return self
-        weights = weights / weights.mean()
-        return replace(self, probabilities=self.probabilities[rows], weights=weights)
-
-    def mean_labels(self, labels: Tensor) -> Tensor:
+    def mean_labels(self, labels: Labels) -> Tensor:
         """Weighted mean of the labels, float64, shape (n_classes,)."""
         total = torch.zeros_like(self.prior)
         for rows in self.chunks():
@@ -99,10 +127,10 @@ class Problem:
         """The balance term, freed of the rounding that all classes have in common."""
         return self.balance(mean_labels / mean_labels.sum())
 
-    def objective(self, labels: Any) -> float:
+    def objective(self, labels: Labels) -> float:
         """The full objective at labels on the simplex, balance term included.
 
-        ``labels`` is a matrix, or gives rows on demand when indexed with a slice.
+        Rows need not be normalised to the last bit.
         """
         mean, loss = torch.zeros_like(self.prior), self.weights.new_zeros(())
         for rows in self.chunks():
@@ -129,7 +157,7 @@ class Problem:
         return certificate(self, *figures.tolist())
 
 
-def chunk_rows(matrix: Tensor) -> Iterator[slice]:
+def chunk_rows(matrix: Predictions) -> Iterator[slice]:
     """Slices of the rows of a matrix whose temporaries stay small."""
     n_rows, n_columns = matrix.shape
     entries = _CHUNK_ENTRIES.get(matrix.device.type, _CHUNK_ENTRIES_ACCELERATOR)
@@ -146,7 +174,7 @@ class Certificate(NamedTuple):
 
 
 def dual_figures(
-    problem: Problem, prices: Tensor, log_t: Tensor, excess: Tensor
+    problem: Problem[Predictions], prices: Tensor, log_t: Tensor, excess: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The dual function, and the sizes of what it sums over rows and over prices.
 
@@ -168,7 +196,7 @@ def dual_figures(
 
 
 def certificate(
-    problem: Problem, value: float, of_rows: float, of_prices: float
+    problem: Problem[Predictions], value: float, of_rows: float, of_prices: float
 ) -> Certificate:
     """The dual function less all that rounding may have done to it or the objective.
 
@@ -204,7 +232,7 @@ def build_problem(
     fairness_weight: Any,
     prior: Any,
     sample_weight: Any,
-) -> Problem:
+) -> Problem[Tensor]:
     """Check the user's input and put it into the form that the solvers take."""
     check_probabilities(probabilities)
     n_samples, n_classes = probabilities.shape

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ._compact import Labels
+from ._problem import Labels
 
 
 class Solution(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -19,14 +19,28 @@ from ._checks import (
     checked_tolerance,
     real_array,
 )
-from ._compact import Labels
 from ._em import solve_em
 from ._exact import solve_exact
 from ._pgd import solve_pgd
-from ._problem import Problem, build_problem, relative_gap
+from ._problem import Labels, Problem, build_problem, relative_gap
 from ._result import PseudoLabelResult, Solution
 
-METHODS = {"exact": solve_exact, "em": solve_em, "pgd": solve_pgd}
+
+class Method(Protocol):
+    """A solver of whole problems."""
+
+    def __call__(
+        self,
+        problem: Problem[Tensor],
+        *,
+        max_iter: int,
+        tol: float,
+        init: Tensor | None,
+    ) -> Solution:
+        """Labels with a gap of ``tol * max(1, abs(objective))``, or the best found."""
+
+
+METHODS: dict[str, Method] = {"exact": solve_exact, "em": solve_em, "pgd": solve_pgd}
 _DEFAULT_MAX_ITER = {"exact": 500, "em": 1000, "pgd": 2000}
 Restore = Callable[[Tensor], Any]
 
@@ -120,7 +134,7 @@ def solve_pseudo_labels(
     tensor, restore, restore_prices = _as_tensor(probabilities)
     with torch.no_grad():
         problem = build_problem(tensor, fairness_weight, prior, sample_weight)
-        start = checked_init(init, *tensor.shape, tensor.device)
+        start = checked_init(init, problem.shape, tensor.device)
         solution = METHODS[method](problem, max_iter=steps, tol=tol, init=start)
         if not _gap(solution) <= tol:
             _warn(solution, tol, _advice(solution, problem, steps, tol))
@@ -135,7 +149,7 @@ def solve_pseudo_labels(
     )
 
 
-def _dense(labels: Labels, problem: Problem, restore: Restore) -> Any:
+def _dense(labels: Labels, problem: Problem[Tensor], restore: Restore) -> Any:
     """The labels as a matrix of the user's library."""
     first, *others = problem.chunks()
     if isinstance(labels, Tensor) or not others:
@@ -146,7 +160,7 @@ def _dense(labels: Labels, problem: Problem, restore: Restore) -> Any:
     return restore(whole)
 
 
-def _sparse(labels: Labels, problem: Problem, restore: Restore) -> Any:
+def _sparse(labels: Labels, problem: Problem[Tensor], restore: Restore) -> Any:
     """The non-zero labels, in the sparse format of the user's library."""
     counts, columns, values = [], [], []
     for rows in problem.chunks():
@@ -156,14 +170,13 @@ def _sparse(labels: Labels, problem: Problem, restore: Restore) -> Any:
         columns.append(used.nonzero()[:, 1])
         values.append(part[used])
     ends = torch.cat([columns[0].new_zeros(1), torch.cat(counts).cumsum(0)])
-    entries, columns = restore(torch.cat(values)), torch.cat(columns)
-    shape = tuple(problem.probabilities.shape)
+    entries, classes = restore(torch.cat(values)), torch.cat(columns)
     if not isinstance(entries, Tensor):
-        return csr_array((entries, columns.numpy(), ends.numpy()), shape=shape)
+        return csr_array((entries, classes.numpy(), ends.numpy()), shape=problem.shape)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support")
         return torch.sparse_csr_tensor(
-            ends, columns, entries, size=shape, check_invariants=False
+            ends, classes, entries, size=problem.shape, check_invariants=False
         )
 
 
@@ -181,7 +194,9 @@ def _warn(solution: Solution, tol: float, advice: str) -> None:
     )
 
 
-def _advice(solution: Solution, problem: Problem, max_iter: int, tol: float) -> str:
+def _advice(
+    solution: Solution, problem: Problem[Tensor], max_iter: int, tol: float
+) -> str:
     """What helps where the gap stays too large."""
     rounding = problem.certify(solution.prices).rounding
     least = rounding / max(1.0, abs(solution.objective))

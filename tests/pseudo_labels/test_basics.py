@@ -12,8 +12,8 @@ from sklearn_cce.pseudo_labels import (
     solve_pseudo_labels,
     update_pseudo_labels,
 )
+from sklearn_cce.pseudo_labels._batch import UPDATES
 from sklearn_cce.pseudo_labels._solve import METHODS
-from sklearn_cce.pseudo_labels._update import UPDATES
 
 
 def softmax_rows(n_samples, n_classes, *, scale=2.0, seed=0, dtype=np.float64):

@@ -15,8 +15,8 @@ from sklearn_cce.pseudo_labels import (
     solve_pseudo_labels,
     update_pseudo_labels,
 )
+from sklearn_cce.pseudo_labels._batch import UPDATES
 from sklearn_cce.pseudo_labels._solve import METHODS
-from sklearn_cce.pseudo_labels._update import UPDATES
 
 from .test_basics import hard_cases, softmax_rows
 from .test_exact import nearly_one_hot

@@ -5,9 +5,10 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
+from benchmarks.paper_em import em_step
 from sklearn_cce.pseudo_labels import solve_pseudo_labels
+from sklearn_cce.pseudo_labels._batch import maximise_rows
 from sklearn_cce.pseudo_labels._em import em_steps, first_labels, raised
-from sklearn_cce.pseudo_labels._mstep import em_step, maximise_rows
 from sklearn_cce.pseudo_labels._problem import build_problem
 
 from .test_basics import hard_cases, softmax_rows

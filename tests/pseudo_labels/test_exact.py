@@ -14,15 +14,15 @@ from sklearn.exceptions import ConvergenceWarning
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sklearn_cce.pseudo_labels import solve_pseudo_labels
-from sklearn_cce.pseudo_labels._compact import served_in_order, without_dust
-from sklearn_cce.pseudo_labels._dual_newton import dual_pass
-from sklearn_cce.pseudo_labels._groups import merge_rows
-from sklearn_cce.pseudo_labels._interior import follow_path
-from sklearn_cce.pseudo_labels._lists import listed, reach_of_shares
+from sklearn_cce.pseudo_labels._exact._labels import served_in_order, without_dust
+from sklearn_cce.pseudo_labels._exact._lists import listed, reach_of_shares
+from sklearn_cce.pseudo_labels._exact._merge import merge_rows
+from sklearn_cce.pseudo_labels._exact._newton import dual_pass
+from sklearn_cce.pseudo_labels._exact._path import InteriorPath, follow_path
+from sklearn_cce.pseudo_labels._exact._two_classes import two_class_prices
 from sklearn_cce.pseudo_labels._problem import build_problem, relative_gap
 from sklearn_cce.pseudo_labels._rows import solve_rows
 from sklearn_cce.pseudo_labels._solve import METHODS
-from sklearn_cce.pseudo_labels._two_classes import two_class_prices
 
 from .test_basics import hard_cases, plain_objective, softmax_rows
 
@@ -294,7 +294,7 @@ def test_merged_rows_are_certified_on_the_whole_problem(fairness_weight, n_class
     distance = 1 - s.max(1)
     budget = np.mean(distance**2) / 4
     groups = merge_rows(problem, budget=budget, most=399)
-    rows, index = groups.merged.probabilities, groups.index.numpy()
+    rows, index = groups.merged.probabilities, groups.group.numpy()
     shares = groups.merged.weights / rows.shape[0]
     np.testing.assert_allclose(shares @ rows[:], s.mean(0), rtol=1e-9)
     np.testing.assert_array_equal(rows[3:50], rows[:][3:50])
@@ -322,11 +322,12 @@ def test_rows_by_active_sets_are_the_maximum_over_pairs_of_classes():
     low, high = torch.combinations(torch.arange(6), 2).T
     share = torch.linspace(0, 1, 2001).double()[:, None]
     row = solve_rows(s, prices)
+    best = row.height - torch.log(row.t) - 1
     for i in range(40):
         match = share * s[i, high] + (1 - share) * s[i, low]
         value = match.log() + share * prices[high] + (1 - share) * prices[low]
-        assert float(row.value[i]) == pytest.approx(float(value.max()), abs=1e-6)
-        assert float(row.value[i]) >= float(value.max()) - 1e-12
+        assert float(best[i]) == pytest.approx(float(value.max()), abs=1e-6)
+        assert float(best[i]) >= float(value.max()) - 1e-12
 
 
 def test_one_pass_over_the_rows_tells_objective_and_bound():
@@ -383,7 +384,9 @@ def test_the_pool_makes_lists_of_one_class_a_valid_problem(fairness_weight):
         torch.eye(40)[classes].double(), fairness_weight, None, None
     )
     short = listed(problem, torch.full((40,), fairness_weight).double(), 1)
-    point, bound, _ = follow_path(short, tol=1e-7, max_iter=100)
+    path = InteriorPath(short)
+    path.point, _ = follow_path(short, tol=1e-7, max_iter=100)
+    point, (_, bound) = path.point, path.linearise()
     prices = point.prices[:-1]
     assert problem.lower_bound(prices) == pytest.approx(bound, abs=1e-5)
     labels = served_in_order(

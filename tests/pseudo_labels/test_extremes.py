@@ -17,11 +17,11 @@ from sklearn_cce.pseudo_labels import (
     solve_pseudo_labels,
     update_pseudo_labels,
 )
-from sklearn_cce.pseudo_labels._compact import served_in_order
-from sklearn_cce.pseudo_labels._lists import listed
+from sklearn_cce.pseudo_labels._batch import UPDATES
+from sklearn_cce.pseudo_labels._exact._labels import served_in_order
+from sklearn_cce.pseudo_labels._exact._lists import listed
 from sklearn_cce.pseudo_labels._problem import build_problem
 from sklearn_cce.pseudo_labels._solve import METHODS
-from sklearn_cce.pseudo_labels._update import UPDATES
 
 from .test_basics import hard_cases, softmax_rows
 

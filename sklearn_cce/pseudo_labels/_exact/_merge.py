@@ -9,19 +9,24 @@ on the whole one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ._problem import Problem
-from ._rows import row_argmax
+from .._batch import row_argmax
+from .._problem import Problem
+
+# Rows without weight are merged too; a group of nothing else needs a mean row.
+_SHARE_OF_NONE = 1e-12
 
 
 @dataclass(frozen=True)
 class MergedRows:
     """The predictions of merged rows, then those of the rows left alone.
+
+    See ``Predictions``; rows are made when they are asked for.
 
     Attributes
     ----------
@@ -62,11 +67,11 @@ class MergedRows:
 class Groups(NamedTuple):
     """Merged rows, and the merged row of every row, shape (n_samples,)."""
 
-    merged: Problem
-    index: Tensor
+    merged: Problem[MergedRows]
+    group: Tensor
 
 
-def merge_rows(problem: Problem, *, budget: float, most: int) -> Groups | None:
+def merge_rows(problem: Problem[Tensor], *, budget: float, most: int) -> Groups | None:
     """Merge rows by class, nearest to one-hot first; None if over ``most`` are left.
 
     Parameters
@@ -86,17 +91,18 @@ def merge_rows(problem: Problem, *, budget: float, most: int) -> Groups | None:
     index = torch.empty_like(best)
     index[near] = group
     index[alone] = torch.arange(len(alone), device=index.device) + len(used)
-    share = problem.weights / problem.n_samples + 1e-12
+    share = problem.weights / problem.n_samples + _SHARE_OF_NONE
     total = share.new_zeros(len(used) + len(alone)).index_add_(0, index, share)
     centres = _weighted_sums(problem, near, index, share, len(used))
     centres /= total[: len(used), None]
     rows = MergedRows(centres, problem.probabilities, alone)
     weights = total / total.mean()
-    return Groups(replace(problem, probabilities=rows, weights=weights), index)
+    merged = Problem(rows, weights, problem.prior, problem.fairness_weight)
+    return Groups(merged, index)
 
 
 def _weighted_sums(
-    problem: Problem, near: Tensor, index: Tensor, share: Tensor, n_groups: int
+    problem: Problem[Tensor], near: Tensor, index: Tensor, share: Tensor, n_groups: int
 ) -> Tensor:
     sums = share.new_zeros(n_groups, problem.n_classes)
     for rows in problem.chunks():
@@ -106,7 +112,7 @@ def _weighted_sums(
     return sums
 
 
-def _distances(problem: Problem) -> tuple[Tensor, Tensor]:
+def _distances(problem: Problem[Tensor]) -> tuple[Tensor, Tensor]:
     """The best class of every row, and one minus its probability, float64."""
     best, distance = [], []
     for rows in problem.chunks():

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from ._problem import Problem, chunk_rows
-from ._rows import solve_rows
+from .._problem import Predictions, Problem, chunk_rows
+from .._rows import solve_rows
 
 # Rows that are looked at to see how far each class is from its share.
 _SAMPLE = 3000
+# Above any line of a class: prices are at most 1e30.
+_FIRST = 1e300
+
+
+class Columns(Protocol):
+    """How the columns of a chunk of rows belong to the prices."""
+
+    def gather(self, prices: Tensor) -> Tensor:
+        """Prices in the shape of the rows, or in one that is broadcast to it."""
+
+    def scatter(self, part: Tensor) -> Tensor:
+        """Sum over the rows, by price."""
+
+    def subtract_squares(self, matrix: Tensor, *factors: Tensor) -> None:
+        """Subtract half of ``factor.T @ factor`` for every factor.
+
+        Up to a skew-symmetric part: the matrix and its transpose are added up later.
+        """
 
 
 class AllClasses:
@@ -34,7 +52,7 @@ class AllClasses:
 
 
 class ListedClasses(NamedTuple):
-    """Rows that may use the classes of their lists; a drop-in for AllClasses."""
+    """Rows that may use the classes of their lists."""
 
     lists: Tensor
     n_prices: int
@@ -63,8 +81,8 @@ class ListedClasses(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Restricted:
-    """Rows and the classes that they may use.
+class PathRows:
+    """What the interior point works on: rows that may use every class.
 
     Attributes
     ----------
@@ -72,22 +90,14 @@ class Restricted:
         Predictions.
     share : Tensor of shape (n_rows,)
         Weights with sum 1, float64.
-    pull : Tensor of shape (n_classes,) or (n_classes + 1,)
-        Fairness weight times prior; 0 for the pool, which comes last.
-    lists : Tensor of shape (n_rows, width), int64, or None
-        Classes of the columns, the pool last; None where a row may use all classes
-        and there is no pool.
+    pull : Tensor of shape (n_prices,)
+        Fairness weight times prior.
     """
 
     values: Tensor
     share: Tensor
     pull: Tensor
-    lists: Tensor | None = None
-
-    @property
-    def pooled(self) -> bool:
-        """Whether there is a pool."""
-        return self.lists is not None
+    pooled: ClassVar[bool] = False
 
     @property
     def n_classes(self) -> int:
@@ -98,11 +108,9 @@ class Restricted:
         """Slices of rows whose temporaries stay small."""
         return chunk_rows(self.values)
 
-    def columns(self, rows: slice) -> AllClasses | ListedClasses:
-        """How the columns of a chunk of rows belong to the classes."""
-        if self.lists is None:
-            return AllClasses()
-        return ListedClasses(self.lists[rows], len(self.pull))
+    def columns(self, rows: slice) -> Columns:
+        """How the columns of a chunk of rows belong to the prices."""
+        return AllClasses()
 
     def balance(self, mean: Tensor) -> Tensor:
         """The balance term of a mean of the labels."""
@@ -116,9 +124,29 @@ class Restricted:
         return weight * (1 - torch.log(weight)) + torch.xlogy(self.pull, prices).sum()
 
 
-def unrestricted(problem: Problem) -> Restricted:
+@dataclass(frozen=True)
+class ListedRows(PathRows):
+    """Rows that may use the classes of their lists, and a pool that all rows share.
+
+    The pool is the last column of every row, and its pull is 0.
+
+    Attributes
+    ----------
+    lists : Tensor of shape (n_rows, width), int64
+        Classes of the columns.
+    """
+
+    lists: Tensor
+    pooled: ClassVar[bool] = True
+
+    def columns(self, rows: slice) -> Columns:
+        """How the columns of a chunk of rows belong to the prices."""
+        return ListedClasses(self.lists[rows], len(self.pull))
+
+
+def unrestricted(problem: Problem[Predictions]) -> PathRows:
     """Every class for every row."""
-    return Restricted(
+    return PathRows(
         values=problem.probabilities[:],
         share=problem.weights / problem.n_samples,
         pull=problem.fairness_weight * problem.prior,
@@ -126,12 +154,12 @@ def unrestricted(problem: Problem) -> Restricted:
 
 
 def listed(
-    problem: Problem,
+    problem: Problem[Predictions],
     prices: Tensor,
     width: int,
     reach: Tensor | float = 0.0,
     used: Tensor | None = None,
-) -> Restricted:
+) -> ListedRows:
     """Lists of the classes that are best at prices, and a pool of the others.
 
     Parameters
@@ -153,11 +181,11 @@ def listed(
         part = problem.probabilities[rows].double()
         lines = torch.addcmul(prices, part, solve_rows(part, prices).t[:, None])
         if used is not None:
-            lines.scatter_(1, used[rows], 1e300)
+            lines.scatter_(1, used[rows], _FIRST)
         best = _best_columns(lines, reach, width)
         lists[rows, :-1], values[rows, :-1] = best, part.gather(1, best)
     pull = problem.fairness_weight * problem.prior
-    return Restricted(
+    return ListedRows(
         values=values,
         share=problem.weights / problem.n_samples,
         pull=torch.cat([pull, pull.new_zeros(1)]),
@@ -172,7 +200,7 @@ def _best_columns(lines: Tensor, reach: Tensor | float, width: int) -> Tensor:
     return torch.cat([best, others.topk(width // 2, 1).indices], 1)
 
 
-def reach_of_shares(problem: Problem, prices: Tensor) -> Tensor:
+def reach_of_shares(problem: Problem[Predictions], prices: Tensor) -> Tensor:
     """The rise in price that would bring every class to its share, on a sample."""
     every = -(-problem.n_samples // _SAMPLE)
     values = problem.probabilities[::every].double()

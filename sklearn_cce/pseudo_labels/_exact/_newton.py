@@ -13,9 +13,23 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ._compact import PairLabels
-from ._problem import Problem, certificate, dual_figures, relative_gap
-from ._rows import solve_rows
+from .._problem import (
+    Predictions,
+    Problem,
+    certificate,
+    dual_figures,
+    relative_gap,
+)
+from .._rows import solve_rows
+from ._labels import PairLabels
+
+# Share of the way to a price of 0 that a step goes at most.
+_TO_ZERO = 0.9
+# The curvature of a class without prior, as good as infinite: its price stays 0.
+_FIXED = 1e30
+# What a step must leave of the gap at most. Where the dual function has kinks, steps
+# gain little, and other ways are quicker.
+_LEFT = 0.5
 
 
 class DualState(NamedTuple):
@@ -33,7 +47,7 @@ class DualState(NamedTuple):
         return relative_gap(self.objective, self.bound)
 
 
-def dual_pass(problem: Problem, prices: Tensor) -> DualState:
+def dual_pass(problem: Problem[Predictions], prices: Tensor) -> DualState:
     """Dual function, gradient, and the labels that the prices imply."""
     mean = torch.zeros_like(prices)
     loss, excess = prices.new_zeros(2)
@@ -54,7 +68,7 @@ def dual_pass(problem: Problem, prices: Tensor) -> DualState:
     return DualState(prices, labels, mean, objective, bound)
 
 
-def rounded_objective(problem: Problem, state: DualState) -> float:
+def rounded_objective(problem: Problem[Tensor], state: DualState) -> float:
     """The objective of the labels as they are handed out, rounded to their dtype.
 
     Rows of one class do not change.
@@ -74,14 +88,14 @@ def rounded_objective(problem: Problem, state: DualState) -> float:
     return state.objective + float(balance - share[rows] @ ratio.log())
 
 
-def _empty_pairs(problem: Problem) -> PairLabels:
+def _empty_pairs(problem: Problem[Predictions]) -> PairLabels:
     """Room for two classes a row and the share of the second."""
     share = torch.empty_like(problem.weights)
     low, high = (torch.empty_like(share, dtype=torch.int64) for _ in range(2))
     return PairLabels(low, high, share, problem.n_classes, problem.probabilities.dtype)
 
 
-def curvature(problem: Problem, state: DualState) -> Tensor:
+def curvature(problem: Problem[Predictions], state: DualState) -> Tensor:
     """Minus the second derivative of the conjugate's mean: a graph's Laplacian."""
     edges = state.prices.new_zeros(problem.n_classes**2)
     for rows in problem.chunks():
@@ -97,21 +111,21 @@ def curvature(problem: Problem, state: DualState) -> Tensor:
     return torch.diag(matrix.sum(1)) - matrix
 
 
-def newton_direction(problem: Problem, state: DualState) -> Tensor:
+def newton_direction(problem: Problem[Predictions], state: DualState) -> Tensor:
     """The step to the maximum of the quadratic model, cut to keep prices positive."""
     pull = problem.fairness_weight * problem.prior
     priced = problem.prior > 0
     prices = torch.where(priced, state.prices, 1.0)
-    own = torch.where(priced, pull / prices.square(), 1e30)
+    own = torch.where(priced, pull / prices.square(), _FIXED)
     slope = torch.where(priced, pull / prices - state.mean, 0.0)
     hessian = curvature(problem, state) + torch.diag(own)
     step, _ = torch.linalg.solve_ex(hessian, slope)
-    longest = 0.9 / (-step / prices).amax().clamp_min(0.9)
+    longest = _TO_ZERO / (-step / prices).amax().clamp_min(_TO_ZERO)
     return longest * torch.where(priced, step, 0.0)
 
 
 def climb(
-    problem: Problem, state: DualState, *, tol: float, max_iter: int
+    problem: Problem[Predictions], state: DualState, *, tol: float, max_iter: int
 ) -> tuple[DualState, int]:
     """Newton ascent for as long as each step at least halves the gap.
 
@@ -126,7 +140,7 @@ def climb(
             return state, n_iter
         step = newton_direction(problem, state)
         trial = dual_pass(problem, state.prices + step)
-        if not trial.gap < 0.5 * state.gap:
+        if not trial.gap < _LEFT * state.gap:
             return min(state, trial, key=by_gap), n_iter + 1
         state = trial
     return state, max_iter

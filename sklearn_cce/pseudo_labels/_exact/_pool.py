@@ -13,17 +13,14 @@ multipliers and the equations ::
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from ._interior import Goal, Point
+from ._chunk import Forecast, Goal, Point
 
 
 class Pool:
-    """The pool's equations, linearised at a point: a drop-in for a chunk of rows.
+    """The pool's equations, linearised at a point: see ``Part``.
 
     Parameters
     ----------
@@ -50,10 +47,6 @@ class Pool:
         """What the classes receive, and the pool hands out."""
         return self._net(self.received)
 
-    def change(self, received: Tensor) -> Tensor:
-        """Change of the mean labels by a step."""
-        return self._net(received)
-
     def predicted_mean(self) -> Tensor:
         """Change of the mean labels by the predictor, were the prices fixed."""
         return self._net(-self.received)
@@ -62,39 +55,37 @@ class Pool:
         """Change of the mean labels by the corrector, were the prices fixed."""
         return self._net(self._free(goal, predicted))
 
-    def predict(self, prices: Tensor) -> tuple[Tensor, Tensor]:
-        """The step to ``received * slack = 0``, given the step of the prices."""
-        return self._step(-self.received, prices)
+    def foresee(self, predicted: Tensor) -> Forecast:
+        """What the predictor does, given its step of the prices."""
+        step, slack = self._step(-self.received, predicted)
+        products = self._products(step, slack)
+        return Forecast(products, self._net(step), self._blocks(step, slack))
 
     def correct(
-        self, goal: Goal, predicted: Tensor, prices: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The step to the goal, given the predictor's and its own price steps."""
-        return self._step(self._free(goal, predicted), prices)
-
-    def store(self, step: Tensor, whole: Point) -> None:
-        """Write the step to its place in the whole one."""
+        self, goal: Goal, predicted: Tensor, prices: Tensor, whole: Point
+    ) -> Tensor:
+        """Write the step to the goal to its place in the whole one; its blocks."""
+        step, slack = self._step(self._free(goal, predicted), prices)
         whole.received.copy_(step)
-
-    def blocks(self, step: Tensor, slack: Tensor) -> Tensor:
-        """Inverse of the largest primal and dual step that stay positive."""
-        primal = -(step / self.received).amin()
-        return torch.stack([primal, -(slack / self.slack).amin()])
-
-    def products(self, step: Tensor, slack: Tensor) -> Tensor:
-        """Weighted sums of y z, dy z, y dz and dy dz, y being what is received."""
-        received = torch.stack([self.received, step])
-        return self.share * (torch.stack([self.slack, slack]) @ received.T).flatten()
+        return self._blocks(step, slack)
 
     def _net(self, received: Tensor) -> Tensor:
         gain = self.share * received
         return torch.cat([gain, -gain.sum(0, keepdim=True)])
 
     def _free(self, goal: Goal, predicted: Tensor) -> Tensor:
-        step, slack = self.predict(predicted)
-        product = (step * slack).clamp_(-goal.limit, goal.limit)
+        step, slack = self._step(-self.received, predicted)
+        product = goal.second_order(step * slack)
         return (goal.level - product) / self.slack - self.received
 
     def _step(self, free: Tensor, prices: Tensor) -> tuple[Tensor, Tensor]:
         slack = prices[-1] - prices[:-1]
         return torch.addcmul(free, self.ratio, slack, value=-1), slack
+
+    def _blocks(self, step: Tensor, slack: Tensor) -> Tensor:
+        primal = -(step / self.received).amin()
+        return torch.stack([primal, -(slack / self.slack).amin()])
+
+    def _products(self, step: Tensor, slack: Tensor) -> Tensor:
+        received = torch.stack([self.received, step])
+        return self.share * (torch.stack([self.slack, slack]) @ received.T).flatten()

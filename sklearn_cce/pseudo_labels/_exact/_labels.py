@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from ._lists import Restricted
+from .._problem import Labels
+from ._lists import ListedRows
 
-
-class Labels(Protocol):
-    """What a matrix of labels and its compact forms have in common."""
-
-    def __getitem__(self, rows: slice | Tensor) -> Tensor:
-        """Labels of some rows, of shape (n_rows, n_classes)."""
+# Rows that take nothing from the pool stand in line too, so that their place in it is
+# found; it is smaller than any label that counts.
+_PLACE = 1e-12
+_TINY = 1e-300
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ class PooledLabels:
         end = self.end[rows, None].minimum(self.borders[1:])
         part = (end - begin).clamp_min_(0)
         served = part.sum(1, keepdim=True)
-        part *= self.pooled[rows, None] / served.clamp_min(1e-300)
+        part *= self.pooled[rows, None] / served.clamp_min(_TINY)
         part += self.listed[rows]
         # The place of a row that hardly weighs may vanish in the sums of the others.
         total = torch.where(served > 0, 1.0, part.sum(1, keepdim=True))
@@ -114,7 +111,7 @@ class PooledLabels:
 
 
 def served_in_order(
-    labels: Tensor, restricted: Restricted, received: Tensor, dtype: torch.dtype
+    labels: Tensor, restricted: ListedRows, received: Tensor, dtype: torch.dtype
 ) -> PooledLabels:
     """Labels on lists, the pool's last; each row takes classes from it in turn.
 
@@ -123,7 +120,7 @@ def served_in_order(
     """
     values, lists = labels[:, :-1], restricted.lists[:, :-1]
     listed = ListedLabels(values, lists, restricted.n_classes, torch.float64)
-    taken = (restricted.share + 1e-12) * (labels[:, -1] + 1e-12)
+    taken = (restricted.share + _PLACE) * (labels[:, -1] + _PLACE)
     end = taken.cumsum(0)
     borders = torch.nn.functional.pad(received.cumsum(0), (1, 0))
     borders *= end[-1] / borders[-1]
