@@ -108,6 +108,8 @@ def make_module(
         made = call_factory(module, in_shape, n_outputs)
     if not any(p.requires_grad for p in made.parameters()):
         raise ValueError(f"module must have parameters to train; {module!r} has none.")
+    if any(p.is_meta for p in made.parameters()):
+        raise ValueError("module must have weights; some lie on the device 'meta'.")
     made = made.float()
     scales = any(isinstance(layer, Scaling) for layer in made.modules())
     if dtype == torch.float32 or scales:
@@ -146,15 +148,28 @@ def make_optimizer(
     return made
 
 
+RESERVED = {"epoch_timer", "progress", "convergence", "annealing", "validation"}
+"""Names of the callbacks that a fit adds itself."""
+
+
 def check_callbacks(callbacks: list | None) -> None:
-    """Raise a TypeError unless every entry is a callback, or a name with one."""
+    """Raise an error unless every entry is a callback, or one with a name."""
+    accepted = (
+        "callbacks must be a list of skorch.callbacks.Callback, or of (name, callback) "
+        "with names that differ"
+    )
+    names = []
     for entry in callbacks or []:
-        callback = entry[-1] if isinstance(entry, tuple) else entry
-        if not hasattr(callback, "on_train_begin"):
-            raise TypeError(
-                "callbacks must be a list of skorch.callbacks.Callback, or of (name, "
-                f"callback); got {entry!r} in it."
-            )
+        named = isinstance(entry, tuple)
+        if named and not (len(entry) == 2 and isinstance(entry[0], str)):
+            raise TypeError(f"{accepted}; got {entry!r} in it.")
+        if not hasattr(entry[1] if named else entry, "on_train_begin"):
+            raise TypeError(f"{accepted}; got {entry!r} in it.")
+        names += [entry[0]] if named else []
+    if len(set(names)) < len(names) or RESERVED & set(names):
+        raise ValueError(
+            f"{accepted}, and from {sorted(RESERVED)}; got the names {names}."
+        )
 
 
 def check_outputs(module: nn.Module, X: torch.Tensor, n_outputs: int) -> None:

@@ -1,11 +1,14 @@
 """Agreement of clusters with known classes, and calibration of their probabilities."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 from sklearn.utils import check_array, column_or_1d
+
+from sklearn_cce._checks import as_whole
 
 __all__ = ["clustering_accuracy", "expected_calibration_error", "match_clusters"]
 
@@ -186,12 +189,13 @@ def _check_probabilities(probabilities: ArrayLike) -> NDArray:
     return checked
 
 
-def _check_n_bins(n_bins: int) -> None:
-    message = f"n_bins must be an integer from 1 to {N_BINS:,}; got {n_bins!r}."
-    if isinstance(n_bins, bool) or not isinstance(n_bins, Integral):
-        raise TypeError(message)
-    if not 1 <= n_bins <= N_BINS:
-        raise ValueError(message)
+def _checked_n_bins(n_bins: Any) -> int:
+    number = as_whole(n_bins)
+    if 1 <= number <= N_BINS:
+        return number
+    whole = isinstance(n_bins, Integral) and not isinstance(n_bins, bool)
+    kind = ValueError if whole else TypeError
+    raise kind(f"n_bins must be an integer from 1 to {N_BINS:,}; got {n_bins!r}.")
 
 
 def expected_calibration_error(
@@ -242,10 +246,10 @@ def expected_calibration_error(
     >>> expected_calibration_error(labels, probabilities)
     0.0
     """
-    _check_n_bins(n_bins)
+    n_bins = _checked_n_bins(n_bins)
     probabilities = _check_probabilities(probabilities)
     pred = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)
     surplus = _agrees(labels_true, pred) - confidence
-    bins = np.ceil(confidence * int(n_bins)).astype(int).clip(1, n_bins)
+    bins = np.ceil(confidence * n_bins).astype(int).clip(1, n_bins)
     return float(np.abs(np.bincount(bins, weights=surplus)).sum() / len(pred))

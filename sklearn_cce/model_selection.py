@@ -59,8 +59,11 @@ def _n_samples(X: Any) -> int:
 
 def _sample(item: Any) -> np.ndarray:
     """The sample in an item of a dataset: the item, or what it begins with."""
-    sample = item[0] if isinstance(item, (tuple, list)) else item
-    return np.asarray(sample.detach().cpu() if isinstance(sample, Tensor) else sample)
+    if isinstance(item, (tuple, list)):
+        if not item:
+            raise TypeError("X must give samples; an item of it is empty.")
+        item = item[0]
+    return np.asarray(item.detach().cpu() if isinstance(item, Tensor) else item)
 
 
 def _readable(X: Any, every: int = 1) -> Any:

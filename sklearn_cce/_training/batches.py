@@ -216,6 +216,8 @@ class Changes:
             view = transform(X.clone())
         if not isinstance(view, Tensor) or view.is_complex():
             raise TypeError(f"got {getattr(view, 'dtype', type(view).__name__)}")
+        if view.layout != torch.strided:
+            raise TypeError(f"got {view.layout}")
         if view.shape != X.shape:
             raise ValueError(f"got shape {tuple(view.shape)}")
         return view.detach().to(X)

@@ -141,6 +141,9 @@ def check_array(
     training: bool,
 ) -> Source:
     """Validate what scikit-learn takes as an array."""
+    is_date = getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M")
+    if is_date and np.isnat(X).any():
+        raise ValueError("X contains NaT, a date without a value.")
     file = memory_map(X)
     mapped = file is not None and X.dtype.kind in "fiub"
     narrow = dtype == torch.float32 or is_narrow(getattr(X, "dtype", None))

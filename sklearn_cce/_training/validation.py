@@ -59,7 +59,10 @@ def held_out(
         usable &= weight > 0
     labelled = rng.permutation(np.flatnonzero(usable))
     if len(labelled) < 2:
-        raise ValueError("early_stopping needs at least 2 labelled samples.")
+        raise ValueError(
+            "early_stopping needs at least 2 labelled samples with a sample_weight "
+            "above 0."
+        )
     by_class = labelled[np.argsort(targets[labelled].argmax(1), kind="stable")]
     n_held_out = int(np.clip(round(fraction * len(labelled)), 1, len(labelled) - 1))
     places = (np.arange(n_held_out) + rng.random()) * len(labelled) / n_held_out

@@ -1,6 +1,6 @@
 """All that training uses: the labels of one mini-batch, and what these are made of.
 
-No checks, no waiting for the device, nothing of the solvers. They build on it: EM on
+No waiting for the device, nothing of the solvers. They build on it: EM on
 the M-step, the exact method on the lines of a row.
 
 A row's label at given prices is the maximum over the simplex of ln(s.y) + prices.y. It
@@ -17,11 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# Where double precision tells no difference: a fairness weight below the range hardly
-# weighs, above it no labels are more balanced.
-FAIRNESS_RANGE = 1e-20, 1e15
-# Room for products and ratios of prices in single precision, which ends at 3e38.
-LARGEST_PRICE = 1e30
+from ._checks import LARGEST_PRICE, check_floating, checked_fairness, confined
 
 _DEFAULT_STEPS = {"exact": 5, "em": 3}
 # Fixed numbers in place of tests of convergence, which would wait for the device. An
@@ -54,6 +50,11 @@ def initial_prices(prior: Tensor, *, fairness_weight: float) -> Tensor:
         The prices of labels that follow the prior exactly: ``fairness_weight`` for
         every class.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `prior` is no floating tensor or `fairness_weight` no positive number.
+
     Examples
     --------
     >>> import torch
@@ -61,7 +62,8 @@ def initial_prices(prior: Tensor, *, fairness_weight: float) -> Tensor:
     >>> initial_prices(torch.tensor([0.5, 0.5]), fairness_weight=10.0)
     tensor([10., 10.])
     """
-    return torch.full_like(prior, confined(fairness_weight))
+    check_floating("prior", prior)
+    return torch.full_like(prior, checked_fairness(fairness_weight))
 
 
 def update_pseudo_labels(
@@ -130,12 +132,6 @@ def update_pseudo_labels(
     update = UPDATES[method]
     pull = confined(fairness_weight) * prior
     return update(probabilities, prices, pull, shares, steps)
-
-
-def confined(fairness_weight: float) -> float:
-    """The nearest fairness weight that makes a difference in double precision."""
-    lowest, highest = FAIRNESS_RANGE
-    return min(max(fairness_weight, lowest), highest)
 
 
 def smallest_positive(dtype: torch.dtype) -> float:

@@ -10,8 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ._batch import LARGEST_PRICE, confined
+from sklearn_cce._checks import as_whole
 
+# Where double precision tells no difference: a fairness weight below the range hardly
+# weighs, above it no labels are more balanced.
+FAIRNESS_RANGE = 1e-20, 1e15
+# Room for products and ratios of prices in single precision, which ends at 3e38.
+LARGEST_PRICE = 1e30
 # A class or a row with less than its share of the prior or of the largest weight adds
 # less to the objective than double precision tells.
 _NEGLIGIBLE_PRIOR, _NEGLIGIBLE_WEIGHT = 1e-18, 1e-30
@@ -43,6 +48,12 @@ def check_number(
     return number
 
 
+def confined(fairness_weight: float) -> float:
+    """The nearest fairness weight that makes a difference in double precision."""
+    lowest, highest = FAIRNESS_RANGE
+    return min(max(fairness_weight, lowest), highest)
+
+
 def checked_fairness(fairness_weight: Any) -> float:
     """The fairness weight, in the range that double precision can use."""
     weight = check_number(
@@ -61,11 +72,12 @@ def checked_tolerance(tol: Any) -> float:
 
 def checked_steps(max_iter: Any) -> int:
     """The largest number of iterations."""
-    if isinstance(max_iter, bool) or not isinstance(max_iter, numbers.Integral):
-        raise TypeError(f"max_iter must be a positive integer, got {max_iter!r}")
-    if max_iter < 1:
-        raise ValueError(f"max_iter must be a positive integer, got {max_iter!r}")
-    return min(int(max_iter), 2**62)
+    steps = as_whole(max_iter)
+    if steps < 1:
+        whole = isinstance(max_iter, numbers.Integral)
+        kind = ValueError if whole and not isinstance(max_iter, bool) else TypeError
+        raise kind(f"max_iter must be a positive integer, got {max_iter!r}")
+    return min(steps, 2**62)
 
 
 def real_array(name: str, values: Any) -> np.ndarray:
@@ -94,9 +106,25 @@ def _kind(values: Any, array: np.ndarray) -> str:
 
 
 def check_dense(name: str, tensor: Tensor) -> None:
-    """Raise a TypeError for sparse, blocked and nested tensors."""
-    if tensor.layout != torch.strided or tensor.is_nested:
-        raise TypeError(f"{name} must be a dense tensor, got {tensor.layout}")
+    """Raise a TypeError for sparse, blocked and nested tensors, or without data."""
+    # A subclass may hold its data elsewhere than its storage says.
+    is_empty = tensor.is_meta and type(tensor) is Tensor
+    if tensor.layout != torch.strided or tensor.is_nested or is_empty:
+        raise TypeError(
+            f"{name} must be a dense tensor with data, got {tensor.layout} on "
+            f"{tensor.device}"
+        )
+
+
+def check_floating(name: str, tensor: Any) -> None:
+    """Raise a TypeError for what is no dense tensor of floating-point numbers."""
+    if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+        raise TypeError(f"{name} must be a floating tensor, got {_type(tensor)}")
+    check_dense(name, tensor)
+
+
+def _type(value: Any) -> str:
+    return str(getattr(value, "dtype", type(value).__name__))
 
 
 def real_tensor(name: str, values: Any, device: torch.device) -> Tensor:

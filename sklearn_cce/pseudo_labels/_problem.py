@@ -9,8 +9,8 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from ._batch import LARGEST_PRICE
 from ._checks import (
+    LARGEST_PRICE,
     NEGLIGIBLE,
     check_probabilities,
     checked_fairness,
