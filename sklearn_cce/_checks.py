@@ -1,10 +1,20 @@
-"""Whole numbers that the user gives, made Python's own."""
+"""What users give, read as numbers, and what is said of it."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from numbers import Real
 from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from sklearn.utils import assert_all_finite
+from sklearn.utils.validation import check_non_negative
 
 
 def as_whole(value: Any) -> int:
@@ -49,3 +59,146 @@ def whole_entries(values: Any) -> tuple[int, ...] | None:
         return None
     entries = tuple(map(as_whole, values))
     return entries if all(entry >= 1 for entry in entries) else None
+
+
+NEGLIGIBLE = 2.0**-100
+"""Weights below this share of the largest come to 0; single precision holds others."""
+
+
+def to_array(values: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return an array of what may be a list, column or tensor, and what is missing.
+
+    Lists of mixed types become arrays of objects, so that numbers stay numbers.
+
+    Parameters
+    ----------
+    values : object
+        Anything.
+
+    Returns
+    -------
+    array : ndarray
+        Its values; without axes where it is no array.
+    missing : ndarray of the same shape, bool
+        Where it has None, NaN, NaT or NA, or is masked.
+
+    Raises
+    ------
+    TypeError
+        If it is ragged, or is a tensor that holds no values.
+    """
+    masked = np.ma.getmask(values) if isinstance(values, np.ma.MaskedArray) else False
+    sequence = isinstance(values, Sequence) and not isinstance(values, str)
+    mixed = sequence and len({type(value) for value in values}) > 1
+    nullable = not isinstance(getattr(values, "dtype", None), (np.dtype, type(None)))
+    try:
+        if isinstance(values, torch.Tensor):
+            array = tensor_to_array(values)
+        else:
+            array = np.asarray(values, dtype=object if mixed or nullable else None)
+        if array.dtype.kind == "T":
+            array = array.astype(object)
+        return array, is_missing(array) | masked
+    except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+        raise TypeError(str(error)) from error
+
+
+def tensor_to_array(tensor: torch.Tensor) -> np.ndarray:
+    """Return a tensor's values; NumPy has no floating-point numbers of some types."""
+    tensor = tensor.detach().cpu()
+    small = tensor.is_floating_point() and tensor.element_size() < 4
+    return (tensor.float() if small else tensor).numpy()
+
+
+def is_missing(array: np.ndarray) -> np.ndarray:
+    """Return where an array has None, NaN, NaT or NA."""
+    objects = map_objects(marks_missing)
+    tests = {"O": objects, "f": np.isnan, "M": np.isnat, "m": np.isnat}
+    if not array.ndim or array.dtype.kind not in tests:
+        return np.zeros(array.shape, bool)
+    return tests[array.dtype.kind](array)
+
+
+def marks_missing(value: Any) -> bool:
+    """Return whether an object is None, NaN, NaT or NA."""
+    differs = value != value
+    if isinstance(differs, (bool, np.bool_)):
+        return value is None or bool(differs)
+    # pandas' NA and NumPy's masked say neither yes nor no, but return themselves.
+    return differs is value
+
+
+def map_objects(test: Callable[[Any], bool]) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what applies a test to every entry of an array of objects."""
+    return lambda array: np.frompyfunc(test, 1, 1)(array).astype(bool)
+
+
+def as_numbers(values: Any) -> np.ndarray:
+    """Return real numbers as float64, NaN where one is missing, or raise a TypeError.
+
+    Text is not read as numbers, and complex numbers are not cut to their real parts.
+    """
+    return numeric(*to_array(values))
+
+
+def numeric(array: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """Return an array as float64, NaN where it is missing, or raise a TypeError."""
+    objects = array.dtype.kind == "O"
+    types = (Real, Decimal, np.bool_)
+    if objects and array.ndim:
+        fits = all(isinstance(value, types) for value in array[~missing])
+    else:
+        fits = array.dtype.kind in "biuf"
+    if not fits:
+        raise TypeError("there must be real numbers only.")
+    array = np.where(missing, np.nan, array) if objects else array
+    try:
+        with np.errstate(over="ignore"):
+            numbers = array.astype(np.float64)
+    except OverflowError as error:
+        raise TypeError(str(error)) from error
+    numbers[missing] = np.nan
+    return numbers
+
+
+def check_finite_numbers(numbers: np.ndarray, name: str) -> None:
+    """Raise a ValueError that names the parameter if a number is not finite."""
+    with np.errstate(invalid="ignore"):
+        assert_all_finite(numbers, input_name=name)
+
+
+def warn(text: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line that called this package, be it through scikit-learn."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and is_library(frame.f_globals.get("__name__", "")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, category, stacklevel=level)
+
+
+def is_library(module: str) -> bool:
+    """Return whether a module is of this package or of those that call it for users."""
+    return module.partition(".")[0] in ("sklearn_cce", "sklearn", "joblib")
+
+
+def check_weight(sample_weight: ArrayLike | None, samples: Any) -> np.ndarray | None:
+    """Return the weights as float64 on the host, below 1; None where all are equal."""
+    if sample_weight is None:
+        return None
+    n_samples = len(samples)
+    accepted = f"sample_weight must be {n_samples} non-negative numbers, one per sample"
+    if getattr(sample_weight, "dtype", None) == np.dtype(object):
+        raise ValueError(f"{accepted}; got an array of objects.")
+    try:
+        weight = as_numbers(sample_weight)
+    except TypeError as error:
+        raise ValueError(f"{accepted}; {error}") from error
+    if weight.shape not in ((), (n_samples,)):
+        raise ValueError(f"{accepted}; got shape {weight.shape}.")
+    check_finite_numbers(weight, "sample_weight")
+    check_non_negative(weight, "`sample_weight`")
+    if not weight.any():
+        raise ValueError("sample_weight must not be zero for all samples.")
+    weight = np.broadcast_to(weight, n_samples)
+    weight = np.ldexp(weight, -np.frexp(weight.max())[1])
+    weight[weight < NEGLIGIBLE] = 0
+    return weight

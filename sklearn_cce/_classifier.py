@@ -18,6 +18,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_cce._base import BaseCollisionEstimator, Plan, Task, watched
+from sklearn_cce._checks import check_weight
 from sklearn_cce._graph.geometry import Geometry
 from sklearn_cce._graph.spreading import spread_labels
 from sklearn_cce._training.batches import Samples
@@ -37,7 +38,6 @@ from sklearn_cce._training.targets import (
     smooth,
 )
 from sklearn_cce._training.validation import held_out, hits
-from sklearn_cce._training.weights import check_weight
 from sklearn_cce.losses import LOSSES
 from sklearn_cce.modules import CLASSIFIER_MODULES
 from sklearn_cce.pseudo_labels import UPDATES

@@ -25,6 +25,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_cce._base import BaseCollisionEstimator, Plan, Task
+from sklearn_cce._checks import as_numbers, check_weight, warn
 from sklearn_cce._graph.geometry import (
     N_COMPONENTS,
     Geometry,
@@ -37,8 +38,6 @@ from sklearn_cce._training.net import CollisionNet
 from sklearn_cce._training.process import drawing
 from sklearn_cce._training.shares import check_shares
 from sklearn_cce._training.sources import Source
-from sklearn_cce._training.targets import as_numbers, warn
-from sklearn_cce._training.weights import check_weight
 from sklearn_cce.losses import LOSSES
 from sklearn_cce.model_selection import silhouette_scorer
 from sklearn_cce.modules import FLATTENING, MODULES

@@ -17,8 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklearn_cce._checks import as_whole, whole_entries, whole_number
-from sklearn_cce._training.weights import check_weight
+from sklearn_cce._checks import as_whole, check_weight, whole_entries, whole_number
 from sklearn_cce.pseudo_labels._checks import real_tensor
 
 __all__ = ["MLP", "VGG4", "Linear", "PrincipalComponents", "Scaling"]

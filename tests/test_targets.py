@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.exceptions import DataConversionWarning
 
+from sklearn_cce._checks import as_numbers
 from sklearn_cce._training.shares import check_shares
 from sklearn_cce._training.targets import (
-    as_numbers,
     check_classes,
     class_masses,
     class_weights,

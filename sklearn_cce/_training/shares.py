@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklearn_cce._training.targets import as_numbers
+from sklearn_cce._checks import as_numbers
 
 SHARES_TOLERANCE = 1e-6
 """How far the sum of shares may be from 1."""

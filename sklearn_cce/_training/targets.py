@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date
-from decimal import Decimal
-from numbers import Number, Real
+from numbers import Number
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from sklearn.exceptions import DataConversionWarning
-from sklearn.utils import assert_all_finite
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
+
+from sklearn_cce._checks import (
+    NEGLIGIBLE,
+    as_numbers,
+    check_finite_numbers,
+    map_objects,
+    numeric,
+    to_array,
+    warn,
+)
 
 UNLABELLED = -1
 """The label that marks samples without a label, unless it is a class."""
@@ -26,9 +31,6 @@ SUM_TOLERANCE = 1e-3
 
 WHOLE_BITS = 53
 """Whole numbers with more bits may be the same floating-point number."""
-
-NEGLIGIBLE = 2.0**-100
-"""Weights below this share of the largest come to 0; single precision holds others."""
 
 ACCEPTED = (
     "y must be n_samples class labels, or a matrix of shape (n_samples, n_classes) "
@@ -164,108 +166,6 @@ def as_array(y: Any) -> tuple[np.ndarray, np.ndarray]:
     return array, missing
 
 
-def to_array(values: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return an array of what may be a list, column or tensor, and what is missing.
-
-    Lists of mixed types become arrays of objects, so that numbers stay numbers.
-
-    Parameters
-    ----------
-    values : object
-        Anything.
-
-    Returns
-    -------
-    array : ndarray
-        Its values; without axes where it is no array.
-    missing : ndarray of the same shape, bool
-        Where it has None, NaN, NaT or NA, or is masked.
-
-    Raises
-    ------
-    TypeError
-        If it is ragged, or is a tensor that holds no values.
-    """
-    masked = np.ma.getmask(values) if isinstance(values, np.ma.MaskedArray) else False
-    sequence = isinstance(values, Sequence) and not isinstance(values, str)
-    mixed = sequence and len({type(value) for value in values}) > 1
-    nullable = not isinstance(getattr(values, "dtype", None), (np.dtype, type(None)))
-    try:
-        if isinstance(values, torch.Tensor):
-            array = tensor_to_array(values)
-        else:
-            array = np.asarray(values, dtype=object if mixed or nullable else None)
-        if array.dtype.kind == "T":
-            array = array.astype(object)
-        return array, is_missing(array) | masked
-    except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
-        raise TypeError(str(error)) from error
-
-
-def tensor_to_array(tensor: torch.Tensor) -> np.ndarray:
-    """Return a tensor's values; NumPy has no floating-point numbers of some types."""
-    tensor = tensor.detach().cpu()
-    small = tensor.is_floating_point() and tensor.element_size() < 4
-    return (tensor.float() if small else tensor).numpy()
-
-
-def is_missing(array: np.ndarray) -> np.ndarray:
-    """Return where an array has None, NaN, NaT or NA."""
-    objects = map_objects(marks_missing)
-    tests = {"O": objects, "f": np.isnan, "M": np.isnat, "m": np.isnat}
-    if not array.ndim or array.dtype.kind not in tests:
-        return np.zeros(array.shape, bool)
-    return tests[array.dtype.kind](array)
-
-
-def marks_missing(value: Any) -> bool:
-    """Return whether an object is None, NaN, NaT or NA."""
-    differs = value != value
-    if isinstance(differs, (bool, np.bool_)):
-        return value is None or bool(differs)
-    # pandas' NA and NumPy's masked say neither yes nor no, but return themselves.
-    return differs is value
-
-
-def map_objects(test: Callable[[Any], bool]) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what applies a test to every entry of an array of objects."""
-    return lambda array: np.frompyfunc(test, 1, 1)(array).astype(bool)
-
-
-def as_numbers(values: Any) -> np.ndarray:
-    """Return real numbers as float64, NaN where one is missing, or raise a TypeError.
-
-    Text is not read as numbers, and complex numbers are not cut to their real parts.
-    """
-    return numeric(*to_array(values))
-
-
-def numeric(array: np.ndarray, missing: np.ndarray) -> np.ndarray:
-    """Return an array as float64, NaN where it is missing, or raise a TypeError."""
-    objects = array.dtype.kind == "O"
-    types = (Real, Decimal, np.bool_)
-    if objects and array.ndim:
-        fits = all(isinstance(value, types) for value in array[~missing])
-    else:
-        fits = array.dtype.kind in DTYPES["numbers"]
-    if not fits:
-        raise TypeError("there must be real numbers only.")
-    array = np.where(missing, np.nan, array) if objects else array
-    try:
-        with np.errstate(over="ignore"):
-            numbers = array.astype(np.float64)
-    except OverflowError as error:
-        raise TypeError(str(error)) from error
-    numbers[missing] = np.nan
-    return numbers
-
-
-def check_finite_numbers(numbers: np.ndarray, name: str) -> None:
-    """Raise a ValueError that names the parameter if a number is not finite."""
-    with np.errstate(invalid="ignore"):
-        assert_all_finite(numbers, input_name=name)
-
-
 def column_as_labels(y: np.ndarray) -> np.ndarray:
     """Return labels in a single column as a row of them, with scikit-learn's warning.
 
@@ -282,19 +182,6 @@ def column_as_labels(y: np.ndarray) -> np.ndarray:
         DataConversionWarning,
     )
     return y[:, 0]
-
-
-def warn(text: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line that called this package, be it through scikit-learn."""
-    frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and is_library(frame.f_globals.get("__name__", "")):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(text, category, stacklevel=level)
-
-
-def is_library(module: str) -> bool:
-    """Return whether a module is of this package or of those that call it for users."""
-    return module.partition(".")[0] in ("sklearn_cce", "sklearn", "joblib")
 
 
 def check_classes(classes: ArrayLike) -> np.ndarray:
