@@ -40,7 +40,7 @@ from sklearn_cce._training.targets import (
 from sklearn_cce._training.validation import held_out, hits
 from sklearn_cce.losses import LOSSES
 from sklearn_cce.modules import CLASSIFIER_MODULES
-from sklearn_cce.pseudo_labels import UPDATES
+from sklearn_cce.pseudo_labels._batch import UPDATES
 from sklearn_cce.views import Neighbors, View, make_views
 
 

@@ -41,7 +41,7 @@ from sklearn_cce._training.sources import Source
 from sklearn_cce.losses import LOSSES
 from sklearn_cce.model_selection import silhouette_scorer
 from sklearn_cce.modules import FLATTENING, MODULES
-from sklearn_cce.pseudo_labels import UPDATES
+from sklearn_cce.pseudo_labels._batch import UPDATES
 from sklearn_cce.views import Neighbors, View, make_views
 
 MOST_SPECTRAL, LEAST_SPECTRAL, SPECTRAL_CLUSTERS = 48, 24, 960

@@ -18,7 +18,7 @@ from sklearn_cce._training.callbacks import Progress
 from sklearn_cce._training.heads import reorder_outputs
 from sklearn_cce._training.inference import overflowing
 from sklearn_cce._training.process import drawing
-from sklearn_cce.pseudo_labels import initial_prices, update_pseudo_labels
+from sklearn_cce.pseudo_labels._batch import initial_prices, update_pseudo_labels
 
 ENDS = ("on_train_begin", "on_train_end")
 """What every callback must be told, also if another one asks to stop then."""
