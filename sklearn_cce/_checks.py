@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_non_negative
 
 def as_whole(value: Any) -> int:
     """Return a whole number as an int, or 0 for what is none, such as a truth value."""
-    if isinstance(value, bool):
+    if isinstance(value, (bool, np.bool_)):
         return 0
     try:
         return operator.index(value)
