@@ -61,6 +61,9 @@ def whole_entries(values: Any) -> tuple[int, ...] | None:
     return entries if all(entry >= 1 for entry in entries) else None
 
 
+RUNS_MANY = ("sklearn.model_selection", "joblib")
+"""Modules that fit many estimators for the user."""
+
 NEGLIGIBLE = 2.0**-100
 """Weights below this share of the largest come to 0; single precision holds others."""
 
@@ -167,11 +170,25 @@ def check_finite_numbers(numbers: np.ndarray, name: str) -> None:
         assert_all_finite(numbers, input_name=name)
 
 
+_said: set[tuple[str, int, str]] = set()
+"""Where scikit-learn ran many fits for the user, and what was said of them there."""
+
+
 def warn(text: str, category: type[Warning] = UserWarning) -> None:
-    """Warn at the line that called this package, be it through scikit-learn."""
-    frame, level = sys._getframe(1), 2
+    """Warn at the line that called this package, be it through scikit-learn.
+
+    Of the many fits of a search only the first one says it. Python's default filter
+    would see to that, but forgets what was said whenever scikit-learn catches warnings.
+    """
+    frame, level, of_many = sys._getframe(1), 2, False
     while frame.f_back is not None and is_library(frame.f_globals.get("__name__", "")):
+        of_many |= frame.f_globals["__name__"].startswith(RUNS_MANY)
         frame, level = frame.f_back, level + 1
+    place = frame.f_code.co_filename, frame.f_lineno, text
+    if of_many and place in _said:
+        return
+    if of_many:
+        _said.add(place)
     warnings.warn(text, category, stacklevel=level)
 
 

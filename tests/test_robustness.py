@@ -10,10 +10,11 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
-from sklearn_cce import CollisionClassifier, CollisionClusterer
+from sklearn_cce import CollisionClassifier, CollisionClusterer, _checks
 from sklearn_cce._training.causes import OTHERWISE, Outcome, likely_cause
 from sklearn_cce._training.sources import TensorSource
 from sklearn_cce.views import GaussianNoise, RandomAffine
@@ -598,3 +599,19 @@ def test_the_likely_cause_of_missing_clusters(change, params, cause, X, quick):
 def test_a_share_of_less_than_a_sample(prior, match, X):
     source = TensorSource(torch.tensor(X))
     assert match in likely_cause(Outcome(source, None, np.array(prior), 10, None))
+
+
+# A search, in which many fits have the same to say
+
+
+@pytest.mark.parametrize("action", ["default", "always"])
+def test_many_fits_of_a_search_warn_once(action, monkeypatch):
+    monkeypatch.setattr(_checks, "_said", set())
+    X = np.random.default_rng(0).normal(size=(120, 3))
+    quick = CollisionClusterer(module="linear", max_epochs=3, n_init=2, random_state=0)
+    search = GridSearchCV(quick, {"n_clusters": [2, 3]}, cv=2, error_score="raise")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter(action)
+        search.fit(X)
+    (said,) = (str(w.message) for w in caught if "still falling" in str(w.message))
+    assert "after 3 epochs of 1 gradient step each" in said
