@@ -6,9 +6,6 @@ ARGS ?=
 CORE = tests/test_estimator_checks.py tests/losses tests/pseudo_labels \
 	tests/test_clusterer.py tests/test_classifier.py
 
-# The rooms that the type checker finds no error in.
-TYPED = losses views metrics.py model_selection.py modules.py
-
 .PHONY: lint types test test-core test-slow docs bench frozen
 
 lint:
@@ -16,7 +13,7 @@ lint:
 	$(PYTHON) -m ruff format --check .
 
 types:
-	$(PYTHON) -m mypy $(TYPED:%=sklearn_cce/%)
+	$(PYTHON) -m mypy sklearn_cce
 
 test:
 	$(PYTHON) -m pytest $(ARGS)

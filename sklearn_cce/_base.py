@@ -8,7 +8,7 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from skorch.history import History
 from skorch.utils import noop
 from torch import nn
 
@@ -142,7 +143,8 @@ def make_optimizer(
         f"{optimizer!r}"
     )
     with blaming(accepted):
-        made = OPTIMIZERS.get(optimizer, optimizer)(*args, **kwargs)
+        make = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
+        made = make(*args, **kwargs)
     if not isinstance(made, torch.optim.Optimizer):
         raise ValueError(f"{accepted} returned {type(made).__name__}.")
     return made
@@ -174,8 +176,8 @@ def check_callbacks(callbacks: list | None) -> None:
 
 def check_outputs(module: nn.Module, X: torch.Tensor, n_outputs: int) -> None:
     """Raise a ValueError unless the module gives n_outputs numbers a sample."""
-    shape = ("n_samples", *X.shape[1:])
-    with blaming(f"module must take a tensor of shape {shape}"):
+    accepted = ("n_samples", *X.shape[1:])
+    with blaming(f"module must take a tensor of shape {accepted}"):
         outputs = module.eval()(X)
     shape = getattr(outputs, "shape", None)
     if not isinstance(outputs, torch.Tensor) or shape != (len(X), n_outputs):
@@ -329,7 +331,10 @@ def watched(net: CollisionNet, watch: Callback | None) -> Iterator[None]:
         net.callbacks_.remove(("validation", watch))
 
 
-class BaseCollisionEstimator(BaseEstimator):
+TaskT = TypeVar("TaskT", bound=Task)
+
+
+class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
     """The fit that the estimators share; each says what its net is to learn, and how.
 
     An estimator defines `_task`, which checks its input, and `_learn`, which trains a
@@ -341,6 +346,10 @@ class BaseCollisionEstimator(BaseEstimator):
     _least_steps: int
     _n_neighbors: int
     _modules: dict[str, Callable[..., nn.Module]] = MODULES
+
+    net_: CollisionNet
+    module_: nn.Module
+    history_: History
 
     _parameter_constraints: dict = {
         "fairness_weight": [Interval(Real, 0, None, closed="neither")],
@@ -416,26 +425,26 @@ class BaseCollisionEstimator(BaseEstimator):
         sample_weight: ArrayLike | None,
         labels: Any,
         goes_on: bool,
-    ) -> Task:
+    ) -> TaskT:
         """Check the input and return what a net is to learn."""
         raise NotImplementedError
 
-    def _with_watch(self, task: Task, source: Source, seed: int) -> Task:
+    def _with_watch(self, task: TaskT, source: Source, seed: int) -> TaskT:
         """Return the task with what watches the training, if something does."""
         return task
 
     def _learn(
-        self, geometry: Geometry, task: Task, plan: Plan
+        self, geometry: Geometry, task: TaskT, plan: Plan
     ) -> tuple[CollisionNet, bool]:
         """Return a trained net, and whether its training converged."""
         raise NotImplementedError
 
     def _conclude(
-        self, source: Source, task: Task, plan: Plan, converged: bool
+        self, source: Source, task: TaskT, plan: Plan, converged: bool
     ) -> None:
         """Set what the estimator alone has, after its net was taken over."""
 
-    def _check_goes_on(self, source: Source, task: Task) -> None:
+    def _check_goes_on(self, source: Source, task: TaskT) -> None:
         """Raise a ValueError unless the last network suits samples and outputs."""
         if (source.shape[1:], task.outputs) != (self._sample_shape, self._outputs):
             raise ValueError(
@@ -444,7 +453,7 @@ class BaseCollisionEstimator(BaseEstimator):
                 f"{source.shape[1:]} and {task.outputs}. Use fit with warm_start=False."
             )
 
-    def _geometry(self, source: Source, task: Task, seed: int) -> Geometry:
+    def _geometry(self, source: Source, task: TaskT, seed: int) -> Geometry:
         """Return the samples to train on, and what relates them."""
         weight, target = task.weight, task.target
         keep_order = has_given_graph(task.views)
@@ -459,7 +468,7 @@ class BaseCollisionEstimator(BaseEstimator):
         samples = make_samples(source, weight, mergeable, target)
         return Geometry(samples, task.views, task.n_outputs, self._n_neighbors)
 
-    def _rows(self, n_samples: int, task: Task, seed: int) -> torch.Tensor | None:
+    def _rows(self, n_samples: int, task: TaskT, seed: int) -> torch.Tensor | None:
         """Return which samples to train on where neighbours are needed, or None."""
         return rows_for_graph(n_samples, task.weight, seed)
 
@@ -558,7 +567,7 @@ class BaseCollisionEstimator(BaseEstimator):
         net.set_params(batch_size=self.batch_size, **params)
         return net
 
-    def _keep(self, net: CollisionNet, source: Source, task: Task, plan: Plan) -> None:
+    def _keep(self, net: CollisionNet, source: Source, task: TaskT, plan: Plan) -> None:
         """Take over a trained net."""
         self.n_iter_ = len(net.history) - (len(self.history_) if plan.goes_on else 0)
         some = source[: min(len(source), N_TRIED)]
@@ -573,7 +582,8 @@ class BaseCollisionEstimator(BaseEstimator):
 
     def _represent(self, source: Source) -> np.ndarray:
         """Return what the last layer sees, or centred logits where that is X."""
-        if not self._shows_body:
+        whole = without_order(self.module_)
+        body = without_head(whole) if self._shows_body else None
+        if body is None:
             return infer(self.module_, source, centre)
-        body = without_head(without_order(self.module_))
         return infer(body, source, flatten)

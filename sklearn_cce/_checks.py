@@ -115,8 +115,12 @@ def tensor_to_array(tensor: torch.Tensor) -> np.ndarray:
 
 def is_missing(array: np.ndarray) -> np.ndarray:
     """Return where an array has None, NaN, NaT or NA."""
-    objects = map_objects(marks_missing)
-    tests = {"O": objects, "f": np.isnan, "M": np.isnat, "m": np.isnat}
+    tests: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "O": map_objects(marks_missing),
+        "f": np.isnan,
+        "M": np.isnat,
+        "m": np.isnat,
+    }
     if not array.ndim or array.dtype.kind not in tests:
         return np.zeros(array.shape, bool)
     return tests[array.dtype.kind](array)

@@ -58,6 +58,8 @@ class ClassTask(Task):
 
     Attributes
     ----------
+    target : Tensor of shape (n_samples, n_outputs)
+        As in any task, but never None.
     classes : ndarray of shape (n_outputs,)
         The classes in sorted order.
     targets : ndarray of shape (n_samples, n_outputs)
@@ -66,12 +68,13 @@ class ClassTask(Task):
         Whether samples are kept out to watch the training.
     """
 
+    target: torch.Tensor
     classes: np.ndarray
     targets: np.ndarray
     holds_out: bool
 
 
-class CollisionClassifier(ClassifierMixin, BaseCollisionEstimator):
+class CollisionClassifier(ClassifierMixin, BaseCollisionEstimator[ClassTask]):
     """Classifier that learns from hard, soft, partial, noisy and missing labels.
 
     A network trained with collision cross-entropy, which does not teach it to copy
@@ -484,7 +487,7 @@ default='auto'
         weight = relative(check_weight(sample_weight, source))
         masses = class_masses(targets, weight)
         if labels.classes is None:
-            check_label_weight(masses.any())
+            check_label_weight(bool(masses.any()))
         return ClassTask(
             n_outputs=len(classes),
             outputs=f"classes {classes.tolist()}",
@@ -499,16 +502,15 @@ default='auto'
 
     def _class_params(self, classes: np.ndarray, masses: np.ndarray) -> dict[str, Any]:
         """Return the parameters of a new net that depend on the classes."""
-        weights = class_weights(self.class_weight, classes, masses)
-        if weights is not None:
-            weights = torch.tensor(weights, dtype=torch.float32)
+        by_class = class_weights(self.class_weight, classes, masses)
+        weight = None if by_class is None else torch.tensor(by_class).float()
         shares = (masses + 1) / (masses + 1).sum()
         if self.class_prior is not None:
             given = self.class_prior
             shares = check_shares("class_prior", given, len(classes), "class")
         return {
             "criterion": LOSSES[self.loss],
-            "criterion__weight": weights,
+            "criterion__weight": weight,
             "fairness_weight": self.fairness_weight,
             "prior": shares,
             "pseudo_labels": self.pseudo_labels,
@@ -556,7 +558,7 @@ default='auto'
             samples = geometry.with_views()
         if plan.one_pass:
             return self._train(net, samples, 1, plan.seed, anneal=False)
-        epochs, missing = plan.epochs, bool(samples.target.isnan().any())
+        epochs, missing = plan.epochs, not bool(samples.labelled.all())
         if missing and not plan.goes_on and epochs > 1:
             self._train(net, warm_up_samples(geometry), epochs // 2, plan.seed)
             epochs -= epochs // 2
@@ -588,15 +590,13 @@ def with_labelled(
 def warm_up_samples(geometry: Geometry) -> Samples:
     """Return samples with labels for all that neighbours reach, or the labelled."""
     samples = geometry.samples
-    targets = samples.target.cpu().numpy()
-    weight = None if samples.weight is None else samples.weight.cpu().numpy()
-    if geometry.neighbors:
-        targets = spread_labels(geometry.main_graph(), targets, weight)
-        return replace(
-            samples, target=torch.from_numpy(targets).to(samples.target.device)
-        )
-    known = (~samples.target[:, 0].isnan()).float()
-    weight = known if samples.weight is None else known * samples.weight
+    target, weight = samples.target, samples.weight
+    if geometry.neighbors and target is not None:
+        on_host = None if weight is None else weight.cpu().numpy()
+        spread = spread_labels(geometry.main_graph(), target.cpu().numpy(), on_host)
+        return replace(samples, target=torch.from_numpy(spread).to(target.device))
+    known = samples.labelled.float()
+    weight = known if weight is None else known * weight
     return replace(samples, weight=weight / weight[weight > 0].mean())
 
 

@@ -85,7 +85,7 @@ class CollisionClusterer(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     ClusterMixin,
-    BaseCollisionEstimator,
+    BaseCollisionEstimator[Task],
 ):
     """Deep discriminative clustering with collision cross-entropy.
 
@@ -446,11 +446,11 @@ class CollisionClusterer(
 
     def _learning_rate(self, geometry: Geometry) -> float:
         """Return the learning rate at the beginning of a training."""
-        if self.lr != "auto":
+        if not isinstance(self.lr, str):
             return self.lr
-        named = isinstance(self.module, str)
-        rate = LEARNING_RATES.get(self.module if named else "", LEARNING_RATE)
-        return rate * geometry.crowding if named and self.module in FLATTENING else rate
+        name = self.module if isinstance(self.module, str) else ""
+        rate = LEARNING_RATES.get(name, LEARNING_RATE)
+        return rate * geometry.crowding if name in FLATTENING else rate
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -545,26 +545,28 @@ class CollisionClusterer(
     def _start(self, geometry: Geometry, seed: int) -> Start | None:
         """Return what the network learns first, if anything."""
         samples = geometry.samples
-        weight = torch.ones(len(samples)) if samples.weight is None else samples.weight
-        weight = weight.cpu().double().numpy()
+        given = samples.weight
+        weight = (
+            np.ones(len(samples)) if given is None else given.cpu().double().numpy()
+        )
         if samples.target is not None:
-            given = samples.target.cpu().numpy()
-            return Start(given, estimated_prior(given, weight), certain=False)
+            labels = samples.target.cpu().numpy()
+            return Start(labels, estimated_prior(labels, weight), certain=False)
         if self._init_is("random"):
             return None
         usual = np.clip(
             SPECTRAL_CLUSTERS // self.n_clusters, LEAST_SPECTRAL, MOST_SPECTRAL
         )
-        n_spectral = int(usual) if self.n_init == "auto" else self.n_init
+        n_spectral = int(usual) if isinstance(self.n_init, str) else self.n_init
         return geometry.initial_labels(weight, n_spectral, seed)
 
     def _best_net(
         self, geometry: Geometry, start: Start | None, task: Task, plan: Plan
     ) -> tuple[CollisionNet, bool]:
         """Train new nets, and return the one with the smallest loss."""
-        once = start is not None or self.n_init == "auto"
+        once = start is not None or isinstance(self.n_init, str)
         trained = []
-        for i in range(1 if once else self.n_init):
+        for i in range(1 if once else int(self.n_init)):
             own = replace(plan, seed=plan.seed + RESTART * i)
             trained.append(self._new_net(geometry, start, task, own))
             if trained[-1][0].interrupted_:

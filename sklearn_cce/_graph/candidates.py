@@ -155,7 +155,8 @@ def fine_groups(
     """Return the groups of k-means on the directions of the spectral embedding."""
     E = vectors[:, :n_groups] * values[:n_groups]
     length = np.linalg.norm(E, axis=1, keepdims=True)
-    return kmeans(np.float32(E / np.maximum(length, 1e-12)), n_groups, weight, rng)
+    directions = (E / np.maximum(length, 1e-12)).astype(np.float32)
+    return kmeans(directions, n_groups, weight, rng)
 
 
 def spread(Z: np.ndarray, labels: np.ndarray, weight: np.ndarray) -> float:

@@ -187,15 +187,17 @@ class Geometry:
         """
         view, same = self.main_view(), self.distinct
         Z = self.embedding.cpu().numpy()
+        rows: slice | np.ndarray = slice(None)
+        kind: slice | np.ndarray = slice(None)
         if view.graph is not None or not same.repeats:
-            graph, rows, kind = self.graph(view), slice(None), slice(None)
+            graph = self.graph(view)
         else:
             graph, rows, kind = (
                 self.graph_of_distinct(view.n_neighbors),
                 same.rows,
                 same.kind,
             )
-            weight = np.bincount(kind, weight)
+            weight = np.bincount(same.kind, weight)
         start = initial_labels(Z[rows], graph, self.n_groups, weight, n_spectral, seed)
         return start._replace(labels=start.labels[kind])
 

@@ -82,7 +82,7 @@ def excess_leak(shares: np.ndarray) -> float:
 
 
 def merging_costs(
-    shares: np.ndarray, own: np.ndarray, group: int, discount: float
+    shares: np.ndarray, own: np.ndarray, group: int | np.integer, discount: float
 ) -> np.ndarray:
     """Return what merging a group with each other one costs in information."""
     mass = shares.sum(axis=1)

@@ -109,8 +109,8 @@ def symmetric(graph: sp.csr_matrix, weight: np.ndarray) -> sp.csr_matrix:
 
 def certain_start(labels: np.ndarray, n_clusters: int, weight: np.ndarray) -> Start:
     """Return a start from clusters that are known; equal shares if some are empty."""
-    sizes = np.bincount(labels, weight, n_clusters)
-    sizes = sizes if sizes.all() else np.ones(n_clusters)
+    found = np.bincount(labels, weight, n_clusters)
+    sizes = found if found.all() else np.ones(n_clusters)
     return Start(one_hot(labels, n_clusters), sizes / sizes.sum(), certain=True)
 
 
@@ -164,7 +164,7 @@ def consensus(
         agreement = np.array([share @ mean[samples, h] for h in matched])
         votes = softmax(scores / TEMPERATURE + agreement / DISAGREEMENT)
         mean = np.zeros_like(mean)
-        for h, vote in zip(matched, np.float32(votes), strict=True):
+        for h, vote in zip(matched, votes.astype(np.float32), strict=True):
             mean[samples, h] += vote
     return mean
 

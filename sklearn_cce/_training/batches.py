@@ -18,7 +18,13 @@ from torch import Tensor
 
 from sklearn_cce._training.errors import blaming
 from sklearn_cce._training.process import Stream, is_alone
-from sklearn_cce._training.sources import BLOCK, Source, TensorSource, spread_blocks
+from sklearn_cce._training.sources import (
+    BLOCK,
+    Source,
+    TensorSource,
+    read,
+    spread_blocks,
+)
 from sklearn_cce.views._transforms import drawing_from, is_own
 
 WINDOW = 65_536
@@ -65,6 +71,13 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.source)
+
+    @property
+    def labelled(self) -> Tensor:
+        """Whether a target is known, by sample."""
+        if self.target is None:
+            return torch.zeros(len(self), dtype=torch.bool, device=self.source.device)
+        return ~self.target[:, 0].isnan()
 
 
 def make_samples(
@@ -266,23 +279,22 @@ class Batches:
         if self.support is not None:
             order = self.support.to(order.device)[order]
         indices = order.tensor_split(self.n_batches)
-        if self.samples.source.resident or is_alone():
-            batches = map(self.read, indices)
-        else:
-            batches = ahead(self.read, iter(indices))
+        at_once = self.samples.source.resident or is_alone()
+        batches: Iterator[tuple[Tensor, Tensor]] = (
+            map(self.read, indices) if at_once else ahead(self.read, iter(indices))
+        )
         return map(self.finish, batches)
 
     def read(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return the indices of a batch, and its samples with those it walks to."""
         steps = [walk(index, self.walk_generator) for walk in self.samples.walks]
-        source = self.samples.source
-        rows = torch.cat([index, *steps])
-        return index, source[rows.to(source.X.device) if source.resident else rows]
+        return index, read(self.samples.source, torch.cat([index, *steps]))
 
     def finish(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, BatchInfo]:
         """Add the views that are made from the samples, the weights and the targets."""
         index, X = batch
         made = self.changes(X[: len(index)])
         X, index = torch.cat([X, *made]) if made else X, index.to(X.device)
-        known = (self.samples.weight, self.samples.target)
-        return X, (index, *(None if rows is None else rows[index] for rows in known))
+        weight, target = self.samples.weight, self.samples.target
+        weight = None if weight is None else weight[index]
+        return X, (index, weight, None if target is None else target[index])

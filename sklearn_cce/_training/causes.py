@@ -124,12 +124,12 @@ def likely_cause(fit: Outcome) -> str:
 
 def n_different(source: Source, weight: np.ndarray | None, enough: int) -> int:
     """Return the number of different samples of weight; at least `enough` if so."""
-    rows = None
+    rows = torch.empty(0)
     for start in range(0, len(source), 8 * BLOCK):
         some = slice(start, start + 8 * BLOCK)
         X = source[some].flatten(1).cpu()
         X = X if weight is None else X[torch.from_numpy(weight[some] > 0)]
-        rows = torch.unique(X if rows is None else torch.cat([rows, X]), dim=0)
+        rows = torch.unique(torch.cat([rows, X]) if start else X, dim=0)
         if len(rows) >= enough:
             break
     return len(rows)

@@ -19,6 +19,8 @@ class Order(nn.Module):
         Which column comes first, second, ...
     """
 
+    order: Tensor
+
     def __init__(self, order: Tensor) -> None:
         super().__init__()
         self.register_buffer("order", order)
@@ -30,12 +32,13 @@ class Order(nn.Module):
 
 def without_order(module: nn.Module) -> nn.Module:
     """Return the network behind which `reorder_outputs` put an `Order`, or itself."""
-    return module[0] if has_order(module) else module
+    return module if order_behind(module) is None else next(module.children())
 
 
-def has_order(module: nn.Module) -> bool:
-    """Return whether `reorder_outputs` put an `Order` behind a network."""
-    return type(module) is nn.Sequential and isinstance(module[-1], Order)
+def order_behind(module: nn.Module) -> Order | None:
+    """Return the `Order` that `reorder_outputs` put behind a network, if it did."""
+    last = module[-1] if type(module) is nn.Sequential else None
+    return last if isinstance(last, Order) else None
 
 
 @torch.no_grad()
@@ -49,9 +52,10 @@ def ends_in_linear(module: nn.Module, X: Tensor) -> bool:
     X : Tensor of shape (n, ...)
         Some samples.
     """
-    body, head, seen = without_head(module), last_linear(module), []
-    if body is None:
+    body, head = without_head(module), last_linear(module)
+    if body is None or head is None:
         return False
+    seen: list[Tensor] = []
     hook = head.register_forward_pre_hook(lambda layer, args: seen.append(args[0]))
     try:
         module(X)
@@ -83,8 +87,9 @@ def reorder_outputs(module: nn.Module, order: Tensor, X: Tensor) -> nn.Module:
     Module
         The same, or a sequence of it and an :class:`Order`.
     """
-    if has_order(module):
-        module[-1].order = module[-1].order[order]
+    placed = order_behind(module)
+    if placed is not None:
+        placed.order = placed.order[order]
         return module
     expected = module(X)[:, order]
     head = own_parameters(last_linear(module), module, len(order))

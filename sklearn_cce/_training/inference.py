@@ -84,7 +84,7 @@ def infer_chunks(
     n, n_values = len(source), max(math.prod(source.shape[1:]), 64)
     device = next(itertools.chain(module.parameters(), module.buffers())).device.type
     chunk = max(CHUNK_VALUES.get(device, 2**20) // n_values, CHUNK_ROWS)
-    result = None
+    result = torch.empty(0)
     for start in range(0, n, chunk):
         rows = slice(start, start + chunk)
         X = source[rows]
@@ -98,7 +98,7 @@ def infer_chunks(
                 f"{start + int(bad[0])} is not finite."
             )
         outputs = finish(outputs).cpu()
-        if result is None:
+        if start == 0:
             result = outputs.new_empty((n, *outputs.shape[1:]))
         result[rows] = outputs
     return result.numpy()

@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import (
@@ -55,6 +54,8 @@ SAME = 1e-12
 
 SMALLEST, LARGEST = 1e-30, 1e30
 """Range within which samples, and what they are divided by, are safe in float32."""
+
+SourceT = TypeVar("SourceT", bound=Source)
 
 
 @contextlib.contextmanager
@@ -111,9 +112,9 @@ def check_samples(
     dtype = None if reset else input_dtype(estimator.module_)
     if isinstance(X, Dataset):
         own = Stream(0, device) if training else None
-        source = check_source(estimator, DatasetSource(X, device, own), reset)
-        source.dtype = dtype or suitable_dtype(source)
-        return source
+        dataset = check_source(estimator, DatasetSource(X, device, own), reset)
+        dataset.dtype = dtype or suitable_dtype(dataset)
+        return dataset
     if isinstance(X, Tensor) and X.device.type != "cpu":
         source = check_source(estimator, TensorSource(with_data(X.detach())), reset)
         check_finite(source.X)
@@ -134,7 +135,7 @@ def with_data(X: Tensor) -> Tensor:
 
 def check_array(
     estimator: BaseEstimator,
-    X: ArrayLike,
+    X: Any,
     device: torch.device,
     dtype: torch.dtype | None,
     reset: bool,
@@ -148,7 +149,7 @@ def check_array(
     mapped = file is not None and X.dtype.kind in "fiub"
     narrow = dtype == torch.float32 or is_narrow(getattr(X, "dtype", None))
     wanted = None if mapped else np.float32 if narrow else np.float64
-    if mapped:
+    if file is not None and mapped:
         check_length(file)
     with config_context(assume_finite=mapped or not training), quiet_casts():
         X = validate_data(estimator, X, dtype=wanted, allow_nd=True, reset=reset)
@@ -209,7 +210,7 @@ def is_lossy(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     return (width > largest * SAME) & (width < largest * ROUNDING * N_STEPS)
 
 
-def check_source(estimator: BaseEstimator, source: Source, reset: bool) -> Source:
+def check_source(estimator: BaseEstimator, source: SourceT, reset: bool) -> SourceT:
     """Validate the shape of samples that are no array, and their number of features."""
     if len(source.shape) < 2 or 0 in source.shape:
         raise ValueError(

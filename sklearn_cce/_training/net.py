@@ -54,6 +54,10 @@ class CollisionNet(NeuralNet):
 
     cuda_dependent_attributes_ = ["prior_", "prices_"]
 
+    module_: torch.nn.Module
+    prior_: Tensor
+    prices_: Tensor
+
     def __init__(
         self,
         module: Callable[[], torch.nn.Module],
@@ -165,10 +169,17 @@ class CollisionNet(NeuralNet):
         """Return the targets, and the next view's pseudo-label where there is none."""
         if target is not None and self.targets_known:
             return target
-        known = None if target is None else target.isfinite().all(1, keepdim=True)
-        if known is not None:
-            target = target.nan_to_num()
-            probabilities = torch.where(known, target, probabilities)
+        if target is None:
+            return self._pseudo_labels(probabilities, weight, n)
+        known, target = target.isfinite().all(1, keepdim=True), target.nan_to_num()
+        probabilities = torch.where(known, target, probabilities)
+        labels = self._pseudo_labels(probabilities, weight, n)
+        return torch.where(known, target, labels)
+
+    def _pseudo_labels(
+        self, probabilities: Tensor, weight: Tensor | None, n: int
+    ) -> Tensor:
+        """Return the next view's pseudo-labels, and keep the prices."""
         labels, self.prices_ = update_pseudo_labels(
             probabilities,
             self.prices_,
@@ -177,8 +188,7 @@ class CollisionNet(NeuralNet):
             sample_weight=weight,
             method=self.pseudo_labels,
         )
-        labels = labels.roll(n, 0)
-        return labels if known is None else torch.where(known, target, labels)
+        return labels.roll(n, 0)
 
     def _note(
         self, index: Tensor, probabilities: Tensor, weight: Tensor | None
@@ -245,7 +255,7 @@ class CollisionNet(NeuralNet):
         self.module_.zero_grad(set_to_none=True)
         self.module_._compiled_call_impl = None
         for name in ("clusters_", "marginals_", "n_changed_", "targets_known"):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
 
     def run_single_epoch(
         self,

@@ -34,4 +34,5 @@ def check_length(file: np.memmap) -> None:
 def release(file: np.memmap) -> None:
     """Give the pages of a memory-mapped file back to the system."""
     if file.mode in ("r", "c") and hasattr(mmap, "MADV_DONTNEED"):
-        file.base.madvise(mmap.MADV_DONTNEED)
+        mapped: Any = file.base  # an mmap, which the types of NumPy do not know of
+        mapped.madvise(mmap.MADV_DONTNEED)

@@ -80,7 +80,8 @@ def undisturbed() -> Iterator[None]:
     would keep the warnings of other threads back; therefore a filter of its own.
     """
     with alone(), np.errstate(all="ignore"):
-        token, filters = _quiet.set(True), warnings.filters
+        token = _quiet.set(True)
+        filters: Any = warnings.filters  # a list, though its type says less
         filters.insert(0, SILENT)
         try:
             yield
@@ -103,7 +104,7 @@ class GlobalState:
     """
 
     get: Callable[[], Any]
-    set: Callable[[Any], None]
+    set: Callable[[Any], object]
     new: Callable[[int], Any]
 
 

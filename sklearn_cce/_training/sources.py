@@ -6,7 +6,7 @@ A source hands out any of its samples as one tensor on the device.
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -24,6 +24,33 @@ N_SCALING_SAMPLES = 16_384
 """The scale of the input is estimated on no more samples than this."""
 
 Index = slice | Tensor
+
+
+class Source(Protocol):
+    """What all sources have.
+
+    Attributes
+    ----------
+    resident : bool
+        Whether the samples lie on the device, where an index must lie too then.
+    device : torch.device
+        Where the batches go.
+    dtype : torch.dtype
+        What the batches are: float32 or float64.
+    shape : tuple of int
+        Shape of all samples, (n_samples, ...).
+    """
+
+    resident: bool
+    device: torch.device
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Index) -> Tensor:
+        """Return the samples of an index, on the device."""
+        ...
 
 
 class TensorSource:
@@ -88,8 +115,8 @@ class ArraySource:
         """
         if self.file is not None:
             check_length(self.file)
-        rows = self.X[index if isinstance(index, slice) else index.numpy()]
-        rows = torch.from_numpy(cast(rows, self.dtype))
+        read = self.X[index if isinstance(index, slice) else index.numpy()]
+        rows = torch.from_numpy(cast(read, self.dtype))
         check_finite(rows, index)
         self.n_read += rows.nbytes
         scattered = isinstance(index, Tensor)
@@ -123,9 +150,9 @@ class DatasetSource:
         self.device, self.dtype = device, torch.float32
         self.stream = stream
         with blaming("X must be an array, or a dataset with __len__ and __getitem__"):
-            n = len(dataset)
+            n = len(dataset)  # type: ignore[arg-type]  # torch's class leaves it out
         with self.drawing():
-            self.shape = (n, *(self.item(0).shape if n else ()))
+            self.shape: tuple[int, ...] = (n, *(self.item(0).shape if n else ()))
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -147,8 +174,9 @@ class DatasetSource:
     def __getitem__(self, index: Index) -> Tensor:
         """Return the samples of an index on the host."""
         if isinstance(index, slice):
-            index = range(len(self))[index]
-        places = index.tolist() if isinstance(index, Tensor) else list(index)
+            places = list(range(len(self))[index])
+        else:
+            places = index.tolist()
         with self.drawing():
             items = [self.item(i) for i in places]
         for i, item in zip(places, items, strict=True):
@@ -172,9 +200,6 @@ def as_sample(item: Any) -> Tensor:
     if item.is_complex() or item.is_meta or item.layout is not torch.strided:
         raise TypeError(f"got a tensor of {item.dtype}, {item.layout}, {item.device}")
     return item.detach()
-
-
-Source = TensorSource | ArraySource | DatasetSource
 
 
 def cast(X: np.ndarray, dtype: torch.dtype) -> np.ndarray:
@@ -224,6 +249,11 @@ def spread_blocks(n: int) -> Tensor:
     return index[index < n]
 
 
+def read(source: Source, rows: Tensor) -> Tensor:
+    """Return the samples of an index that may lie on the host."""
+    return source[rows.to(source.device) if source.resident else rows]
+
+
 def take(source: Source, rows: Tensor) -> TensorSource:
     """Return some of the samples, on the device."""
-    return TensorSource(source[rows.to(source.X.device) if source.resident else rows])
+    return TensorSource(read(source, rows))

@@ -245,7 +245,7 @@ def is_labelled(
         named = check_labels(y[~missing & ~marked], "y")
         is_class = len(np.unique(named)) == 1
     else:
-        is_class = is_minus_one(classes).any()
+        is_class = bool(is_minus_one(classes).any())
     if is_class:
         return ~missing
     warn(MINUS_ONE)
@@ -256,7 +256,8 @@ def is_minus_one(labels: np.ndarray) -> np.ndarray:
     """Return where labels are the number -1."""
     kind = labels.dtype.kind
     if kind == "O":
-        return map_objects(lambda v: isinstance(v, Number) and v == UNLABELLED)(labels)
+        numbers, _ = OBJECTS["numbers"]
+        return map_objects(lambda v: isinstance(v, numbers) and v == UNLABELLED)(labels)
     if kind in DTYPES["numbers"]:
         return labels == UNLABELLED
     return np.zeros(len(labels), bool)
@@ -402,7 +403,7 @@ def class_weights(
     """
     if class_weight is None:
         return None
-    if class_weight == "balanced":
+    if isinstance(class_weight, str):
         means = masses.sum() / max(np.count_nonzero(masses), 1)
         known = masses > NEGLIGIBLE * masses.sum()
         return np.divide(means, masses, np.zeros_like(masses), where=known)
