@@ -231,8 +231,8 @@ def test_the_warning_of_minus_one_names_the_line_of_the_user(X, y):
     marked = np.where(np.arange(len(y)) % 2, y, -1)
     with pytest.warns(UserWarning) as caught:
         cross_val_score(classifier(max_epochs=1), X, marked, cv=3)
-    assert len(caught) == 6 and len({str(w.message) for w in caught}) == 1
-    assert {w.filename for w in caught} == {__file__}
+    (warning,) = caught  # of three fits and three scores, the first
+    assert warning.filename == __file__
 
 
 def test_a_class_of_minus_one_cannot_be_lost_silently(X, y):
