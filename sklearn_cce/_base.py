@@ -15,13 +15,13 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.history import History
 from skorch.utils import noop
 from torch import nn
 
+from sklearn_cce._checks import Interval, StrOptions
 from sklearn_cce._graph.geometry import (
     Geometry,
     has_given_graph,

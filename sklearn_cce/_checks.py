@@ -13,8 +13,21 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.utils import assert_all_finite
+from sklearn import base, utils
+from sklearn.utils import _param_validation, assert_all_finite, validation
 from sklearn.utils.validation import check_non_negative
+
+# Private names of scikit-learn, that are used under these names and nowhere else.
+fit_context = base._fit_context
+Interval, StrOptions = _param_validation.Interval, _param_validation.StrOptions
+InvalidParameterError = _param_validation.InvalidParameterError
+take_rows = utils._safe_indexing
+num_samples = validation._num_samples
+check_feature_names = validation._check_feature_names
+check_n_features = validation._check_n_features
+
+SHARES_TOLERANCE = 1e-4
+"""How far the sum of shares, perhaps of float32, may be from 1."""
 
 
 def as_whole(value: Any) -> int:

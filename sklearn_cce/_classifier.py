@@ -11,14 +11,13 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_cce._base import BaseCollisionEstimator, Plan, Task, watched
-from sklearn_cce._checks import check_weight
+from sklearn_cce._checks import Interval, StrOptions, check_weight, fit_context
 from sklearn_cce._graph.geometry import Geometry
 from sklearn_cce._graph.spreading import spread_labels
 from sklearn_cce._training.batches import Samples
@@ -303,7 +302,7 @@ default='auto'
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> CollisionClassifier:
@@ -336,7 +335,7 @@ default='auto'
         goes_on = self.warm_start and hasattr(self, "net_")
         return self._fit(X, sample_weight, Labels(y), goes_on=goes_on)
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
         X: ArrayLike,

@@ -16,16 +16,21 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     ClusterMixin,
     TransformerMixin,
-    _fit_context,
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import Callback
 from torch import nn
 
 from sklearn_cce._base import BaseCollisionEstimator, Plan, Task
-from sklearn_cce._checks import as_numbers, check_weight, warn
+from sklearn_cce._checks import (
+    Interval,
+    StrOptions,
+    as_numbers,
+    check_weight,
+    fit_context,
+    warn,
+)
 from sklearn_cce._graph.geometry import (
     N_COMPONENTS,
     Geometry,
@@ -300,7 +305,7 @@ class CollisionClusterer(
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> CollisionClusterer:
@@ -332,7 +337,7 @@ class CollisionClusterer(
         goes_on = self.warm_start and hasattr(self, "net_")
         return self._fit(X, sample_weight, goes_on=goes_on)
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
     ) -> CollisionClusterer:

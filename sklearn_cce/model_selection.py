@@ -20,11 +20,10 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import silhouette_score
 from sklearn.metrics.cluster import contingency_matrix
-from sklearn.utils import _safe_indexing
-from sklearn.utils._param_validation import InvalidParameterError
-from sklearn.utils.validation import _num_samples
 from torch import Tensor
 from torch.utils.data import Dataset
+
+from sklearn_cce._checks import InvalidParameterError, num_samples, take_rows
 
 __all__ = ["prediction_strength_scorer", "silhouette_scorer"]
 
@@ -46,7 +45,7 @@ def _n_samples(X: Any) -> int:
     try:
         if isinstance(X, (str, bytes, dict, set)):
             raise TypeError("it has no order")
-        n_samples = len(cast(Sized, X)) if isinstance(X, Dataset) else _num_samples(X)
+        n_samples = len(cast(Sized, X)) if isinstance(X, Dataset) else num_samples(X)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(
             "X must be an array, a tensor or a dataset that has a length; got "
@@ -75,7 +74,7 @@ def _readable(X: Any, every: int = 1) -> Any:
         if X.layout != torch.strided:
             raise TypeError(f"X must be a dense tensor; got {X.layout}.")
         X = X.detach().float() if X.dtype == torch.bfloat16 else X.detach()
-    return _safe_indexing(X, np.arange(0, _n_samples(X), every)) if every > 1 else X
+    return take_rows(X, np.arange(0, _n_samples(X), every)) if every > 1 else X
 
 
 @contextmanager

@@ -11,14 +11,11 @@ import numpy as np
 import torch
 from sklearn import config_context
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import (
-    _check_feature_names,
-    _check_n_features,
-    validate_data,
-)
+from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from sklearn_cce._checks import check_feature_names, check_n_features
 from sklearn_cce._training.errors import lacks_memory
 from sklearn_cce._training.pages import check_length, memory_map
 from sklearn_cce._training.process import Stream, on_host
@@ -217,8 +214,8 @@ def check_source(estimator: BaseEstimator, source: SourceT, reset: bool) -> Sour
             "X must have at least one sample, and samples with at least one axis and "
             f"value; got shape {source.shape}."
         )
-    _check_feature_names(estimator, source, reset=reset)
-    _check_n_features(estimator, source, reset=reset)
+    check_feature_names(estimator, source, reset=reset)
+    check_n_features(estimator, source, reset=reset)
     return source
 
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklearn_cce._checks import as_numbers
-
-SHARES_TOLERANCE = 1e-6
-"""How far the sum of shares may be from 1."""
+from sklearn_cce._checks import SHARES_TOLERANCE, as_numbers
 
 
 def check_shares(name: str, shares: ArrayLike, n: int, each: str) -> np.ndarray:

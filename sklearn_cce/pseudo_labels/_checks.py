@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_cce._checks import as_whole
+from sklearn_cce._checks import SHARES_TOLERANCE, as_whole
 
 # Where double precision tells no difference: a fairness weight below the range hardly
 # weighs, above it no labels are more balanced.
@@ -23,9 +23,8 @@ _NEGLIGIBLE_PRIOR, _NEGLIGIBLE_WEIGHT = 1e-18, 1e-30
 # Smallest mean label, or price, that is divided by: its inverse is a price that single
 # precision holds with room for products.
 NEGLIGIBLE = 1e-30
-# Rows may be off by what single precision and a rough softmax leave, a prior by what
-# single precision leaves in a sum of many entries.
-_ROW_ERROR, _PRIOR_ERROR = 1e-2, 1e-4
+# Rows may be off by what single precision and a rough softmax leave.
+_ROW_ERROR = 1e-2
 
 _INFINITY = float("inf")
 _UNREADABLE = TypeError, ValueError, RuntimeError, OverflowError
@@ -175,7 +174,7 @@ def checked_prior(prior: Any, n_classes: int, device: torch.device) -> Tensor:
             (n_classes,), 1 / n_classes, dtype=torch.float64, device=device
         )
     vector = _vector("prior", prior, n_classes, device)
-    if abs(float(vector.sum()) - 1) > _PRIOR_ERROR:
+    if abs(float(vector.sum()) - 1) > SHARES_TOLERANCE:
         raise ValueError(f"prior must sum to 1, got {float(vector.sum()):.6g}")
     vector = torch.where(vector < _NEGLIGIBLE_PRIOR, 0.0, vector)
     return vector / vector.sum()
