@@ -60,6 +60,9 @@ LARGEST = torch.finfo(torch.float64).max
 LARGEST_WEIGHT = torch.finfo(torch.float32).max
 """No number among the parameters may be larger, and no fairness weight."""
 
+ARRAYS = ("sparse matrix", np.ndarray)
+"""What a graph may be given as."""
+
 AVAILABLE: dict[str, Callable[[], bool]] = {
     "cpu": lambda: True,
     "cuda": torch.cuda.is_available,
@@ -354,6 +357,7 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
     _parameter_constraints: dict = {
         "fairness_weight": [Interval(Real, 0, None, closed="neither")],
         "module": [StrOptions(set(MODULES)), callable],
+        "views": [str, Neighbors, callable, *ARRAYS, list, tuple, None],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "tol": [Interval(Real, 0, None, closed="left")],
         "patience": [Interval(Integral, 1, None, closed="left")],

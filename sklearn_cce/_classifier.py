@@ -40,7 +40,7 @@ from sklearn_cce._training.validation import held_out, hits
 from sklearn_cce.losses import LOSSES
 from sklearn_cce.modules import CLASSIFIER_MODULES
 from sklearn_cce.pseudo_labels._batch import UPDATES
-from sklearn_cce.views import Neighbors, View, make_views
+from sklearn_cce.views import View, make_views
 
 
 @dataclass(frozen=True)
@@ -232,16 +232,6 @@ default='auto'
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "class_prior": ["array-like", None],
-        "views": [
-            str,
-            Neighbors,
-            callable,
-            "sparse matrix",
-            np.ndarray,
-            list,
-            tuple,
-            None,
-        ],
         "pseudo_labels": [StrOptions(set(UPDATES))],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],

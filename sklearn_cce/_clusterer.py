@@ -47,7 +47,7 @@ from sklearn_cce.losses import LOSSES
 from sklearn_cce.model_selection import silhouette_scorer
 from sklearn_cce.modules import FLATTENING, MODULES
 from sklearn_cce.pseudo_labels._batch import UPDATES
-from sklearn_cce.views import Neighbors, View, make_views
+from sklearn_cce.views import View, make_views
 
 MOST_SPECTRAL, LEAST_SPECTRAL, SPECTRAL_CLUSTERS = 48, 24, 960
 """Bounds of the number of spectral clusterings whose mean the network learns first, and
@@ -237,16 +237,6 @@ class CollisionClusterer(
         "cluster_prior": ["array-like", None],
         "init": [StrOptions({"spectral", "random"}), "array-like"],
         "n_init": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "views": [
-            str,
-            Neighbors,
-            callable,
-            "sparse matrix",
-            np.ndarray,
-            list,
-            tuple,
-            None,
-        ],
         "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "loss": [StrOptions(set(SELF_LABELLING))],
         "pseudo_labels": [StrOptions(set(UPDATES))],
