@@ -554,8 +554,8 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
             callbacks=copy.deepcopy(self.callbacks),
             device=str(samples.source.device),
             verbose=self.verbose,
-            compile=self.compile,
             mixed_precision=self.mixed_precision,
+            compiled=self.compile,
             may_draw=not named or bool(self.callbacks),
             **params,
         )

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from sklearn_cce._training.errors import blaming
 from sklearn_cce._training.process import Stream, is_alone
@@ -44,8 +45,10 @@ Walk = Callable[[Tensor, torch.Generator], Tensor]
 
 
 @dataclass
-class Samples:
-    """What a net is trained on.
+class Samples(Dataset):
+    """What a net is trained on: a data set of torch, so that skorch takes it as it is.
+
+    Samples are read by `Batches`, a batch at a time, and not one by one.
 
     Attributes
     ----------

@@ -114,10 +114,10 @@ def own_parameters(
     layer: nn.Module | None, module: nn.Module, n_outputs: int
 ) -> list[nn.Parameter]:
     """Return a layer's parameters if each has a row per output and no other use."""
-    if layer is None or "weight" not in layer._parameters:
-        return []
+    own = {} if layer is None else dict(layer.named_parameters(recurse=False))
     named = module.named_parameters(remove_duplicate=False)
     uses = Counter(id(parameter) for _, parameter in named)
-    own = list(layer.parameters(recurse=False))
-    good = all(uses[id(p)] == 1 and p.shape[:1] == (n_outputs,) for p in own)
-    return own if good else []
+    good = "weight" in own and all(
+        uses[id(p)] == 1 and p.shape[:1] == (n_outputs,) for p in own.values()
+    )
+    return list(own.values()) if good else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -23,6 +24,9 @@ from sklearn_cce.pseudo_labels._batch import initial_prices, update_pseudo_label
 ENDS = ("on_train_begin", "on_train_end")
 """What every callback must be told, also if another one asks to stop then."""
 
+ONLY_TRAINING = ("clusters_", "compiled_", "marginals_", "n_changed_", "targets_known_")
+"""What a net has while it is trained only."""
+
 
 class CollisionNet(NeuralNet):
     """A skorch net that labels every batch itself and learns from those labels.
@@ -30,6 +34,8 @@ class CollisionNet(NeuralNet):
     Each batch is solved for soft pseudo-labels with the network fixed, and then makes
     one gradient step with the pseudo-labels fixed. Samples with a target are not
     labelled, but count in the balance.
+
+    All that differs from skorch is here; a comment says why its own would not do.
 
     Parameters
     ----------
@@ -45,6 +51,9 @@ class CollisionNet(NeuralNet):
         Method of ``update_pseudo_labels``.
     mixed_precision : bool
         Whether the network is trained in bfloat16 where that is safe.
+    compiled : bool
+        Whether the network is compiled for training. skorch's ``compile`` would put
+        another module in its place, also to predict.
     may_draw : bool
         Whether a step or a callback may draw from torch's global generators. It then
         draws from a state of the fit's own, while other threads wait.
@@ -52,6 +61,7 @@ class CollisionNet(NeuralNet):
         Parameters of :class:`skorch.NeuralNet`.
     """
 
+    # Tensors on the device: without this, a net from a GPU loads only where one is.
     cuda_dependent_attributes_ = ["prior_", "prices_"]
 
     module_: torch.nn.Module
@@ -67,6 +77,7 @@ class CollisionNet(NeuralNet):
         prior: np.ndarray,
         pseudo_labels: str,
         mixed_precision: bool = False,
+        compiled: bool = False,
         may_draw: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -74,6 +85,7 @@ class CollisionNet(NeuralNet):
         self.prior = prior
         self.pseudo_labels = pseudo_labels
         self.mixed_precision = mixed_precision
+        self.compiled = compiled
         self.may_draw = may_draw
         super().__init__(
             module,
@@ -85,11 +97,14 @@ class CollisionNet(NeuralNet):
             **kwargs,
         )
 
+    # skorch's measure and print what it records of batches. `get_default_callbacks` has
+    # no underscore, but `get_params` reads this.
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
         progress = [("progress", Progress())] if self.verbose else []
         return [("epoch_timer", EpochTimer()), *progress]
 
+    # The prior and the prices go with a network, and live as long.
     def initialize_module(self) -> CollisionNet:
         """Make the network, and the prior and the prices on its device."""
         super().initialize_module()
@@ -99,24 +114,16 @@ class CollisionNet(NeuralNet):
         self.prices_ = initial_prices(self.prior_, fairness_weight=self.fairness_weight)
         return self
 
-    def torch_compile(self, module: torch.nn.Module, name: str) -> torch.nn.Module:
-        """Return the module as it is: it is compiled in place when training begins.
-
-        So it keeps its type, can be pickled, and predicts as it would uncompiled.
-        """
-        return module
-
+    # skorch's knows neither bfloat16 nor a compiled network beside the plain one.
     def infer(self, x: Tensor, **fit_params: Any) -> Tensor:
         """Apply the network to a batch that lies on its device."""
+        network = self.__dict__.get("compiled_", self.module_)
         if not self.mixed_precision:
-            return self.module_(x)
+            return network(x)
         with torch.autocast(x.device.type, torch.bfloat16):
-            return self.module_(x)
+            return network(x)
 
-    def get_dataset(self, X: Samples, y: None = None) -> Samples:
-        """Return the samples, which need no wrapping."""
-        return X
-
+    # skorch's knows neither pseudo-labels nor weights.
     def get_loss(
         self,
         y_pred: Tensor,
@@ -167,7 +174,7 @@ class CollisionNet(NeuralNet):
         n: int,
     ) -> Tensor:
         """Return the targets, and the next view's pseudo-label where there is none."""
-        if target is not None and self.targets_known:
+        if target is not None and self.targets_known_:
             return target
         if target is None:
             return self._pseudo_labels(probabilities, weight, n)
@@ -201,6 +208,7 @@ class CollisionNet(NeuralNet):
             probabilities = probabilities * weight[:, None]
         self.marginals_ += probabilities.sum(0)
 
+    # Each row of skorch's stays, in every pickle too.
     def on_batch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Make a row in the history only where a callback may want to fill it."""
         if self.callbacks:
@@ -210,6 +218,7 @@ class CollisionNet(NeuralNet):
         """Let a block draw from the fit's own random state, where it may draw."""
         return drawing(only_torch=True) if self.may_draw else contextlib.nullcontext()
 
+    # skorch's does not tell a callback that stops from Ctrl-C, nor hold random states.
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call all callbacks, and note if one of them asks to stop."""
         with self.drawing():
@@ -222,24 +231,26 @@ class CollisionNet(NeuralNet):
                     if method_name not in ENDS:
                         raise
 
+    # skorch swallows a KeyboardInterrupt above this, and does not say so.
     def fit_loop(self, *args: Any, **kwargs: Any) -> CollisionNet:
         """Run skorch's loop, and note if something else than a callback ends it."""
         try:
             if self.stopped_:
-                self.on_epoch_begin(self)
+                self.on_epoch_begin(self)  # callbacks look for a row at the end
                 raise KeyboardInterrupt
             return super().fit_loop(*args, **kwargs)
         except KeyboardInterrupt:
             self.interrupted_ = not self.stopped_
             raise
 
+    # This and the next two are skorch's hooks for what a net needs at these times.
     def on_train_begin(self, net: NeuralNet, X: Samples, **kwargs: Any) -> None:
         """Forget the clusters of earlier data, and compile if that is wanted."""
         self.stopped_ = self.interrupted_ = False
         self.n_used_ = 0
-        if self.compile:
-            self.module_.compile()
-        self.targets_known = X.target is not None and bool(X.target.isfinite().all())
+        if self.compiled:  # wrapped: skorch lets no module be added after the start
+            self.compiled_ = functools.partial(torch.compile(self.module_))
+        self.targets_known_ = X.target is not None and bool(X.target.isfinite().all())
         self.clusters_ = torch.full(
             (len(X),), -1, dtype=torch.int32, device=self.device
         )
@@ -253,10 +264,10 @@ class CollisionNet(NeuralNet):
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Drop what only training needs."""
         self.module_.zero_grad(set_to_none=True)
-        self.module_._compiled_call_impl = None
-        for name in ("clusters_", "marginals_", "n_changed_", "targets_known"):
+        for name in ONLY_TRAINING:
             self.__dict__.pop(name, None)
 
+    # skorch's waits for the device at every step, to record a loss per batch.
     def run_single_epoch(
         self,
         iterator: Iterable | None,
