@@ -26,6 +26,28 @@ def X(blobs):
     return samples
 
 
+@pytest.fixture
+def y(blobs):
+    """Which of the blobs each sample of X is from."""
+    return blobs[1]
+
+
+@pytest.fixture(scope="session")
+def data():
+    """300 samples, a third of them far away on each of two axes."""
+    X = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
+    X[:100, 0] += 8
+    X[100:200, 1] += 8
+    return X
+
+
+@pytest.fixture
+def mapped(data, tmp_path):
+    """Give the same samples in a file."""
+    data.tofile(tmp_path / "X.bin")
+    return np.memmap(tmp_path / "X.bin", np.float32, "r", shape=data.shape)
+
+
 @pytest.fixture(scope="session")
 def images():
     """Images of shape (24, 1, 8, 8) with a bright left or right half."""

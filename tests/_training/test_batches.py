@@ -1,19 +1,32 @@
 """Batches: every sample once an epoch, in nearly equal parts, from a private order."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from skorch.callbacks import Callback
 from torch.utils.data import TensorDataset
 
-from sklearn_cce._training.batches import Batches, Samples, make_samples
+from sklearn_cce._training.batches import (
+    WINDOW,
+    Batches,
+    Samples,
+    make_samples,
+    shuffled,
+)
 from sklearn_cce._training.sources import (
+    BLOCK,
     ArraySource,
     DatasetSource,
     TensorSource,
     check_finite,
 )
+from sklearn_cce.views import GaussianNoise, RandomAffine
+from tests.helpers import assert_untouched, classify, raising
 
 
 def make_batches(n, batch_size, seed=0, weight=None):
@@ -138,3 +151,85 @@ def test_the_first_sample_that_is_not_finite_is_named(value):
     check_finite(X[:4])
     with pytest.raises(ValueError, match=r"X contains NaN or infinity.*sample 14"):
         check_finite(X, slice(10, 16))
+
+
+@pytest.mark.parametrize("n", [WINDOW, 2 * WINDOW + 1, 5 * WINDOW + 77])
+def test_order_is_a_permutation_that_is_local_where_data_are_large(n):
+    order = shuffled(n, torch.Generator().manual_seed(0))
+    assert torch.equal(order.sort().values, torch.arange(n))
+    blocks = (order[:WINDOW] // BLOCK).unique()
+    if n > 2 * WINDOW:
+        assert len(blocks) <= WINDOW // BLOCK + 1
+    else:
+        assert len(blocks) == -(-n // BLOCK)
+
+
+# Views of the user's
+
+
+def in_place(x):
+    return x.mul_(1.01)
+
+
+RIGHT_VIEWS = {
+    "float64": (lambda x: 1.01 * x.double(), lambda x: (1.01 * x.double()).float()),
+    "in place": (in_place, lambda x: 1.01 * x),
+    "a gradient": (
+        lambda x: x * torch.ones(4, requires_grad=True),
+        lambda x: x.clone(),
+    ),
+    "the batch itself": (lambda x: x, lambda x: x.clone()),
+    "not contiguous": (lambda x: x.T.contiguous().T, lambda x: x.clone()),
+}
+
+
+@pytest.mark.parametrize("names", RIGHT_VIEWS.values(), ids=RIGHT_VIEWS)
+def test_views_of_another_kind_are_as_good(names, X, y, quick):
+    view, plain = names
+    for maker in (quick, classify):
+        one, two = (maker(views=v, batch_size=16).fit(X, y) for v in (view, plain))
+        assert_array_equal(one.predict_proba(X), two.predict_proba(X))
+
+
+def fails_later(x):
+    fails_later.calls += 1
+    return x if fails_later.calls < 3 else x[:1]
+
+
+BAD_VIEWS = {
+    "None": lambda x: None,
+    "an array": lambda x: x.numpy(),
+    "complex": lambda x: x + 1j,
+    "fewer samples": lambda x: x[1:],
+    "fewer features": lambda x: x[:, :2],
+    "another axis": lambda x: x[None],
+    "a mean": lambda x: x.mean(),
+    "no device": lambda x: x.to("meta"),
+    "a tuple": lambda x: (x, x),
+    "KeyError": raising(KeyError("mean")),
+    "IndexError": lambda x: x[:, 99],
+    "StopIteration": lambda x: next(iter(())),
+    "for images": RandomAffine(),
+    "a class": GaussianNoise,
+    "no batch": lambda: 3,
+}
+
+
+@pytest.mark.parametrize("view", BAD_VIEWS.values(), ids=BAD_VIEWS)
+@pytest.mark.parametrize("init", ["spectral", "random"])
+def test_bad_views_are_named_before_the_training(init, view, X, y, quick):
+    class Untrainable(Callback):
+        def on_train_begin(self, net, X=None, y=None):
+            raise AssertionError("The training has started.")
+
+    for estimator in (quick(init=init), classify()):
+        estimator.set_params(views=["neighbors", view], callbacks=[Untrainable()])
+        fit = functools.partial(estimator.fit, X, y)
+        assert_untouched(estimator, fit, (TypeError, ValueError), "^views must take")
+
+
+def test_a_view_that_fails_in_the_training_is_named(X, quick):
+    fails_later.calls = 0
+    clusterer = quick(views=fails_later, init="random")
+    match = r"^views must take.*here \(60, 4\).*got shape \(1, 4\)"
+    assert_untouched(clusterer, lambda: clusterer.fit(X), ValueError, match)

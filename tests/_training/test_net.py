@@ -1,11 +1,15 @@
-"""How one batch becomes one loss, and what an epoch leaves in the history."""
+"""How a batch becomes a loss, what an epoch leaves, and what ends a training."""
 
+import contextlib
 import functools
 import math
+import pickle
 
 import numpy as np
 import pytest
 import torch
+from skorch.callbacks import Callback, EarlyStopping
+from torch import nn
 
 from sklearn_cce._training.batches import Samples
 from sklearn_cce._training.net import CollisionNet
@@ -17,6 +21,7 @@ from sklearn_cce.losses import (
 )
 from sklearn_cce.modules import Linear
 from sklearn_cce.pseudo_labels import solve_pseudo_labels
+from tests.helpers import assert_untouched, classify, cluster
 
 K = 3
 LINEAR = functools.partial(Linear, 4, K)
@@ -185,3 +190,202 @@ def test_every_view_learns_the_label_of_the_next(logits):
     net.partial_fit(samples)
     one, two = net.criterion_.logits.argmax(1).split(40)
     assert torch.equal(net.criterion_.target.argmax(1), torch.cat([two, one]))
+
+
+# In a fit
+
+
+class Recorder(Callback):
+    """Note the names of the hooks that are called."""
+
+    def __init__(self):
+        self.calls = []
+
+    def on_epoch_end(self, net, **kwargs):
+        self.calls.append("epoch")
+
+    def on_batch_end(self, net, **kwargs):
+        self.calls.append("batch")
+
+
+def test_history_has_no_batches_unless_there_are_callbacks(data):
+    assert cluster().fit(data).history_[:, "batches"] == [[], [], []]
+    recorder = Recorder()
+    callbacks = [recorder]
+    clusterer = cluster(callbacks=callbacks).fit(data)
+    assert [len(b) for b in clusterer.history_[:, "batches"]] == [5, 5, 5]
+    assert recorder.calls == []  # a copy is called, so that fit changes no parameter
+    calls = dict(clusterer.net_.callbacks_)["Recorder"].calls
+    assert calls == (["batch"] * 5 + ["epoch"]) * 3
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_compiled_training_is_training(data):
+    try:
+        torch.compile(lambda x: x + 1)(torch.zeros(2))
+    except Exception as error:
+        pytest.skip(f"torch.compile does not work here: {type(error).__name__}")
+    compiled = cluster(compile=True).fit(data)
+    plain = cluster().fit(data)
+    assert type(compiled.module_) is type(plain.module_)
+    np.testing.assert_allclose(
+        compiled.predict_proba(data), plain.predict_proba(data), rtol=1e-3, atol=1e-4
+    )
+    assert np.array_equal(
+        pickle.loads(pickle.dumps(compiled)).labels_, compiled.labels_
+    )
+
+
+# Callbacks that stop, and Ctrl-C
+
+HOOKS = [
+    f"on_{what}_{when}"
+    for what in ("train", "epoch", "batch")
+    for when in ("begin", "end")
+] + ["on_grad_computed"]
+
+
+class Stop(Callback):
+    """Ask to stop when a hook is called once more."""
+
+    def __init__(self, hook, after=0):
+        self.hook, self.after = hook, after
+
+    def called(self, hook, net, *args, **kwargs):
+        self.after -= hook == self.hook
+        if self.after < 0:
+            raise KeyboardInterrupt
+
+
+for name in HOOKS:
+    setattr(Stop, name, functools.partialmethod(Stop.called, name))
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("after", [0, 1, 5])
+def test_a_callback_may_stop_at_any_time(after, hook, X, y, quick):
+    params = {"callbacks": [Stop(hook, after)]}
+    for estimator in (
+        quick(**params, batch_size=16, on_interrupt="keep"),
+        quick(**params, init="random", n_init=2),
+        classify(**params, early_stopping=True),
+        classify(**params, views="neighbors"),
+    ):
+        estimator.fit(X, y)
+        assert np.isfinite(estimator.predict_proba(X)).all()
+        history = estimator.history_
+        assert estimator.n_iter_ == len(history) <= 8
+        assert all(np.isfinite(row["train_loss"]) for row in history)
+        pickle.dumps(estimator)
+        estimator.partial_fit(X, *([] if hasattr(estimator, "labels_") else [y]))
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_stop_closes_the_bar(hook, X, quick, capsys):
+    clusterer = quick(callbacks=[Stop(hook)], verbose=1).fit(X)
+    pickle.dumps(clusterer)
+
+
+def test_a_stop_keeps_the_weights_and_a_part_of_an_epoch(X, quick):
+    params = {"init": "random", "batch_size": 10, "max_epochs": 3}
+    stop = Stop("on_batch_end", 8)
+    clusterer = quick(**params, callbacks=[stop]).fit(X)
+    assert clusterer.n_iter_ == 2  # six steps an epoch, and three of the second
+    assert set(clusterer.history_[-1]) >= {"train_loss", "balance", "changed"}
+
+
+def test_early_stopping_of_skorch_that_looks_for_its_best(X, quick):
+    best = EarlyStopping("train_loss", patience=1, load_best=True)
+    for hook in HOOKS:
+        callbacks = [Stop(hook), best]
+        assert quick(callbacks=callbacks).fit(X).predict(X).shape == (60,)
+
+
+class Interrupt(Callback):
+    """Act as Ctrl-C does: raise from the middle of a training step."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.n_steps = 0
+        train_step = net.train_step
+
+        def interrupted_step(batch, **fit_params):
+            self.n_steps += 1
+            if self.n_steps > 7:
+                raise KeyboardInterrupt
+            return train_step(batch, **fit_params)
+
+        net.train_step = interrupted_step
+
+    def on_train_end(self, net, **kwargs):
+        del net.train_step
+
+
+def test_ctrl_c_leaves_the_estimator_as_it_was(data):
+    clusterer = cluster().fit(data)
+    expected = clusterer.predict_proba(data)
+    clusterer.set_params(callbacks=[Interrupt()])
+    with pytest.raises(KeyboardInterrupt):
+        clusterer.fit(data)
+    assert np.array_equal(clusterer.predict_proba(data), expected)
+
+
+def test_ctrl_c_can_keep_the_network_as_it_stands(data):
+    clusterer = cluster(
+        callbacks=[Interrupt()], on_interrupt="keep", init="random", n_init=1
+    )
+    clusterer.fit(data)
+    assert clusterer.n_iter_ == 2  # five steps an epoch, and the eighth is interrupted
+    assert clusterer.predict(data).shape == (300,)
+
+
+# Divergence
+
+
+def spoiling(value, hook="on_epoch_end"):
+    """Return a callback that puts a value into the weights after the last epoch."""
+
+    class Spoil(Callback):
+        def spoil(self, net, **kwargs):
+            if hook != "on_epoch_end" or len(net.history) % net.max_epochs == 0:
+                next(net.module_.parameters()).data.fill_(value)
+
+    setattr(Spoil, hook, Spoil.spoil)
+    return Spoil()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.parametrize("hook", ["on_epoch_end", "on_train_end"])
+def test_weights_that_are_spoilt_at_the_end(hook, value, X, y, quick):
+    spoil = spoiling(value, hook)
+    for maker in (quick, classify):
+        estimator = maker(module="mlp").fit(X, y)
+        estimator.set_params(callbacks=[spoil], init="random") if maker is quick else (
+            estimator.set_params(callbacks=[spoil])
+        )
+        fit = functools.partial(estimator.fit, X, y)
+        assert_untouched(estimator, fit, FloatingPointError, "smaller lr")
+
+
+@pytest.mark.parametrize("lr", [1e20, 1e30, 1e38])
+@pytest.mark.parametrize("max_epochs", [1, 2])
+def test_any_learning_rate_ends_in_finite_predictions_or_an_error(
+    lr, max_epochs, X, y, quick
+):
+    for maker in (quick, classify):
+        for module in ("linear", "mlp"):
+            estimator = maker(lr=lr, max_epochs=max_epochs, module=module)
+            with contextlib.suppress(FloatingPointError):
+                assert np.isfinite(estimator.fit(X, y).predict_proba(X)).all()
+
+
+class Overflow(nn.Linear):
+    """A network whose outputs overflow in evaluation only."""
+
+    def forward(self, x):
+        return super().forward(x) * (1.0 if self.training else 1e38) * 1e3
+
+
+def test_a_network_that_overflows(X, y, quick):
+    for estimator in (quick(module=Overflow), classify(module=Overflow)):
+        fit = functools.partial(estimator.fit, X, y)
+        assert_untouched(estimator, fit, FloatingPointError, "module.*overflow")
