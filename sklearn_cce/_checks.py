@@ -30,6 +30,11 @@ SHARES_TOLERANCE = 1e-4
 """How far the sum of shares, perhaps of float32, may be from 1."""
 
 
+def type_of(value: Any) -> str:
+    """Return the type of the numbers of an array or tensor, or that of anything."""
+    return str(getattr(value, "dtype", type(value).__name__))
+
+
 def as_whole(value: Any) -> int:
     """Return a whole number as an int, or 0 for what is none, such as a truth value."""
     if isinstance(value, (bool, np.bool_)):

@@ -26,7 +26,7 @@ def X(blobs):
     return samples
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def y(blobs):
     """Which of the blobs each sample of X is from."""
     return blobs[1]

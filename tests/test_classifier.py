@@ -43,11 +43,6 @@ def classifier(**params):
 
 
 @pytest.fixture(scope="module")
-def y(blobs):
-    return blobs[1]
-
-
-@pytest.fixture(scope="module")
 def digits():
     X, y = load_digits(return_X_y=True)
     return train_test_split(X / 16, y, train_size=600, random_state=0, stratify=y)

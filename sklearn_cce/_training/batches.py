@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sklearn_cce._checks import type_of
 from sklearn_cce._training.errors import blaming
 from sklearn_cce._training.process import Stream, is_alone
 from sklearn_cce._training.sources import (
@@ -231,7 +232,7 @@ class Changes:
         with self.stream.drawn():
             view = transform(X.clone())
         if not isinstance(view, Tensor) or view.is_complex():
-            raise TypeError(f"got {getattr(view, 'dtype', type(view).__name__)}")
+            raise TypeError(f"got {type_of(view)}")
         if view.layout != torch.strided:
             raise TypeError(f"got {view.layout}")
         if view.shape != X.shape:

@@ -184,7 +184,7 @@ def suitable_dtype(source: Source) -> torch.dtype:
     return torch.float32 if fits_float32(X.numpy()) else torch.float64
 
 
-@np.errstate(over="ignore", invalid="ignore")
+@quiet_casts()
 def fits_float32(X: np.ndarray) -> bool:
     """Return whether rounding to float32 is small beside the spread of every feature.
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sklearn_cce._checks import type_of
+
 from . import _kernels as kernels
 from ._kernels import Kernel
 
@@ -55,7 +57,7 @@ def check_number(name: str, value: float) -> float:
     Not all numbers can be multiplied by tensors, and those of NumPy may overflow.
     """
     if not _is_a(Real, value):
-        raise TypeError(f"{name} must be a real number; got {_kind(value)}.")
+        raise TypeError(f"{name} must be a real number; got {type_of(value)}.")
     low, high = _RANGES[name]
     number = _as_float(value)
     if not low <= number <= high:
@@ -76,10 +78,6 @@ def _as_float(value: float) -> float:
         return math.inf
 
 
-def _kind(value: object) -> object:
-    return getattr(value, "dtype", type(value).__name__)
-
-
 def _is_floating(value: object) -> bool:
     if not isinstance(value, Tensor) or value.layout != torch.strided:
         return False
@@ -89,17 +87,17 @@ def _is_floating(value: object) -> bool:
 def check_weight(weight: Tensor | None) -> None:
     """Raise a TypeError where the weights of the classes are no floating tensor."""
     if weight is not None and not _is_floating(weight):
-        raise TypeError(f"weight must be a floating tensor; got {_kind(weight)}.")
+        raise TypeError(f"weight must be a floating tensor; got {type_of(weight)}.")
 
 
 def _check_types(logits: Tensor, target: Tensor) -> None:
     if not _is_floating(logits):
-        raise TypeError(f"logits must be a floating tensor; got {_kind(logits)}.")
+        raise TypeError(f"logits must be a floating tensor; got {type_of(logits)}.")
     unusable = not isinstance(target, Tensor) or target.is_complex()
     if unusable or target.dtype == torch.bool or target.layout != torch.strided:
         raise TypeError(
             "target must be a tensor of probabilities (floating) or of class indices "
-            f"(integer); got {_kind(target)}."
+            f"(integer); got {type_of(target)}."
         )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_cce._checks import SHARES_TOLERANCE, as_whole
+from sklearn_cce._checks import SHARES_TOLERANCE, as_whole, type_of
 
 # Where double precision tells no difference: a fairness weight below the range hardly
 # weighs, above it no labels are more balanced.
@@ -118,12 +118,8 @@ def check_dense(name: str, tensor: Tensor) -> None:
 def check_floating(name: str, tensor: Any) -> None:
     """Raise a TypeError for what is no dense tensor of floating-point numbers."""
     if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
-        raise TypeError(f"{name} must be a floating tensor, got {_type(tensor)}")
+        raise TypeError(f"{name} must be a floating tensor, got {type_of(tensor)}")
     check_dense(name, tensor)
-
-
-def _type(value: Any) -> str:
-    return str(getattr(value, "dtype", type(value).__name__))
 
 
 def real_tensor(name: str, values: Any, device: torch.device) -> Tensor:
