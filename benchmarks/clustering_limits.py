@@ -22,10 +22,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
 
 from benchmarks.data import add_data_dir, available, load
-from sklearn_cce._clusterer import MOST_SPECTRAL
+from sklearn_cce._clusterer import N_SPECTRAL
 from sklearn_cce._graph.candidates import find_candidates
 from sklearn_cce._graph.geometry import Geometry
-from sklearn_cce._graph.information import information, pair_shares
+from sklearn_cce._graph.information import Balance, information, pair_shares
 from sklearn_cce._training.batches import Samples
 from sklearn_cce._training.sources import TensorSource
 from sklearn_cce.metrics import clustering_accuracy
@@ -50,12 +50,13 @@ def limits(name: str, args: argparse.Namespace) -> dict[str, float]:
     """Return all measures of one data set."""
     X, y = load(name, args.data_dir)
     X, K = np.asarray(X, np.float32), int(y.max()) + 1
-    geometry = Geometry(Samples(TensorSource(torch.from_numpy(X))), [])
+    geometry = Geometry(Samples(TensorSource(torch.from_numpy(X))), [], K)
     Z, graph = geometry.embedding.numpy(), geometry.main_graph()
     neighbors = graph.indices.reshape(len(X), -1)
     affinity = sp.csr_matrix(graph + graph.T)
     rng = np.random.default_rng(args.seed)
-    found = find_candidates(Z, affinity, K, np.ones(len(X)), MOST_SPECTRAL, rng).labels
+    balance, weight = Balance(1.0, np.full(K, 1 / K)), np.ones(len(X))
+    found = find_candidates(Z, affinity, balance, weight, N_SPECTRAL, rng).labels
     known = [information(pair_shares(affinity, h, K)) for h in found]
     return {
         "neighbours of the class": float(np.mean(y[neighbors] == y[:, None])),

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,13 +16,14 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     ClusterMixin,
     TransformerMixin,
+    clone,
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_cce._base import BaseCollisionEstimator, Plan, Task
+from sklearn_cce._base import BaseCollisionEstimator, Plan, Task, draw_seed
 from sklearn_cce._checks import (
     Interval,
     StrOptions,
@@ -31,16 +32,21 @@ from sklearn_cce._checks import (
     fit_context,
     warn,
 )
+from sklearn_cce._graph.balancing import prices_of_outputs
 from sklearn_cce._graph.geometry import (
+    LARGEST_GRAPH,
     N_COMPONENTS,
     Geometry,
 )
-from sklearn_cce._graph.start import Start, estimated_prior
-from sklearn_cce._training.batches import N_TRIED
+from sklearn_cce._graph.information import Balance
+from sklearn_cce._graph.start import Start
+from sklearn_cce._training.batches import N_TRIED, Samples, make_samples
 from sklearn_cce._training.causes import Outcome, likely_cause
+from sklearn_cce._training.heads import shift_outputs
 from sklearn_cce._training.inference import infer, most_probable, probabilities
+from sklearn_cce._training.inputs import check_samples
 from sklearn_cce._training.net import CollisionNet
-from sklearn_cce._training.process import drawing
+from sklearn_cce._training.process import drawing, seeded
 from sklearn_cce._training.shares import check_shares
 from sklearn_cce._training.sources import Source
 from sklearn_cce.losses import LOSSES
@@ -49,9 +55,8 @@ from sklearn_cce.modules import FLATTENING, MODULES
 from sklearn_cce.pseudo_labels._batch import UPDATES
 from sklearn_cce.views import View, make_views
 
-MOST_SPECTRAL, LEAST_SPECTRAL, SPECTRAL_CLUSTERS = 48, 24, 960
-"""Bounds of the number of spectral clusterings whose mean the network learns first, and
-of all their clusters."""
+N_SPECTRAL = 12
+"""Number of spectral clusterings whose mean the network learns first."""
 
 FROM_SCRATCH = 5
 """How many times the usual passes and gradient steps a fit takes without a start."""
@@ -80,6 +85,13 @@ class Learnt:
         net.prices_, net.n_used_ = self.prices, self.n_used
 
 
+def weights_of(samples: Samples) -> np.ndarray:
+    """Return the weights of the samples of a fit, float64."""
+    if samples.weight is None:
+        return np.ones(len(samples))
+    return samples.weight.cpu().double().numpy()
+
+
 def kept_state(net: CollisionNet) -> Learnt:
     """Return what a net has learnt."""
     weights = {k: v.clone() for k, v in net.module_.state_dict().items()}
@@ -101,23 +113,27 @@ class CollisionClusterer(
     ----------
     n_clusters : int, default=8
         Number of clusters, K.
-    fairness_weight : float, default=1.0
-        Weight lambda of the balance of the clusters against the agreement with the
-        network, > 0. The larger, the closer the sizes of the clusters come to
-        `cluster_prior`.
-    cluster_prior : array-like of shape (n_clusters,), default=None
-        Shares of the samples that the clusters should have; non-negative, sum 1.
-        None means equal shares with a random start, else shares half way between
-        those of the start and equal ones.
+    fairness_weight : float, default=0.5
+        Weight lambda of the balance of the clusters, > 0, from the start to the end:
+        the start maximises ``-H(h' | h) - lambda KL(h || u)`` over clusters h of the
+        samples, h' of their neighbours and the shares wanted, u, and the training
+        minimises the collision cross-entropy plus ``lambda KL(u || y)``. The larger,
+        the closer the sizes come to `cluster_prior`; up to 1 neighbours may outweigh
+        it, and from about 100 on the sizes are those wanted.
+    cluster_prior : array-like of shape (n_clusters,), 'free' or None, default=None
+        The shares u of the samples that the clusters should have; non-negative, sum 1.
+        None means equal shares. 'free': equal ones in the start, and in the training
+        those that the start found.
     init : {'spectral', 'random'} or array-like, default='spectral'
         What the network learns first. 'spectral': soft labels, the mean of several
-        spectral clusterings and one by k-means, ranked by the information that
-        neighbours' labels hold about each other. 'random': nothing. An array of shape
+        spectral clusterings, ranked by the objective above; once among the nearest
+        neighbours, and once where these clusters are round, of which the better is
+        taken. 'random': nothing. An array of shape
         (n_samples,) with clusters, or (n_samples, n_clusters) with soft labels: those.
     n_init : int or 'auto', default='auto'
         Number of spectral clusterings, or of networks trained from random starts, of
-        which the one with the smallest loss is kept. 'auto' means one network, or 48
-        spectral clusterings, fewer of more than 20 clusters, and 24 of 40 or more.
+        which the one with the smallest loss is kept. 'auto' means one network, or 12
+        spectral clusterings.
     views : str, Neighbors, callable, sparse matrix, list of these or None, \
             default='auto'
         What else a sample may look like; all views of a sample learn each other's
@@ -234,7 +250,7 @@ class CollisionClusterer(
     _parameter_constraints: dict = {
         **BaseCollisionEstimator._parameter_constraints,
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
-        "cluster_prior": ["array-like", None],
+        "cluster_prior": ["array-like", StrOptions({"free"}), None],
         "init": [StrOptions({"spectral", "random"}), "array-like"],
         "n_init": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
@@ -246,8 +262,8 @@ class CollisionClusterer(
         self,
         n_clusters: int = 8,
         *,
-        fairness_weight: float = 1.0,
-        cluster_prior: ArrayLike | None = None,
+        fairness_weight: float = 0.5,
+        cluster_prior: ArrayLike | Literal["free"] | None = None,
         init: str | ArrayLike = "spectral",
         n_init: int | str = "auto",
         views: str | View | sp.spmatrix | Sequence | None = "auto",
@@ -394,6 +410,73 @@ class CollisionClusterer(
         source = self._check_X(X)
         return infer(self.module_, source, probabilities)
 
+    @fit_context(prefer_skip_nested_validation=True)
+    def start_labels(
+        self, X: ArrayLike, *, n_clusters: Sequence[int] | None = None
+    ) -> list[np.ndarray]:
+        """Return the clusters that the network would learn first, without training it.
+
+        Neighbours are looked for once for all numbers of clusters, so that many can be
+        compared, as :func:`~sklearn_cce.model_selection.stability_curve` does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, ...)
+            At most 100,000 samples.
+        n_clusters : sequence of int, default=None
+            Numbers of clusters. None means that of the estimator.
+
+        Returns
+        -------
+        list of ndarray of shape (n_samples,), int64
+            The clusters for every number, from 0; some may be empty.
+
+        Raises
+        ------
+        ValueError
+            If the input or a parameter is not as described, or `init` is not
+            'spectral'.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import make_blobs
+        >>> from sklearn_cce import CollisionClusterer
+        >>> X, _ = make_blobs(100, centers=3, random_state=0)
+        >>> starts = CollisionClusterer().start_labels(X, n_clusters=[2, 3])
+        >>> [int(labels.max()) + 1 for labels in starts]
+        [2, 3]
+        """
+        self._check_params()
+        numbers = [self.n_clusters] if n_clusters is None else list(n_clusters)
+        if not self._init_is("spectral"):
+            raise ValueError(
+                f"start_labels needs init='spectral'; got init={self.init!r}."
+            )
+        device = self._device(goes_on=False)
+        source = check_samples(clone(self), X, device, reset=True, training=True)
+        if len(source) > LARGEST_GRAPH:
+            raise ValueError(
+                f"X must have at most {LARGEST_GRAPH} samples here; got {len(source)}."
+            )
+        if not all(isinstance(K, Integral) and 0 < K <= len(source) for K in numbers):
+            raise ValueError(
+                "n_clusters must be integers from 1 to the number of samples, "
+                f"{len(source)}; got {numbers}."
+            )
+        return self._start_labels(source, numbers)
+
+    def _start_labels(self, source: Source, numbers: list[int]) -> list[np.ndarray]:
+        views = make_views(self.views, self._n_axes(source))
+        seed, found = draw_seed(self.random_state), []
+        with seeded(seed, source.device):
+            samples = make_samples(source, None, 0, None)
+            first = Geometry(samples, views, max(numbers), self._n_neighbors)
+            for K in numbers:
+                one = clone(self).set_params(n_clusters=int(K))
+                start = one._start(first.with_groups(int(K)), seed)
+                found.append(start.labels.argmax(1))
+        return found
+
     def transform(self, X: ArrayLike) -> np.ndarray:
         """Return the representation that the network's last layer works on.
 
@@ -449,16 +532,30 @@ class CollisionClusterer(
 
     def _check_params(self) -> None:
         super()._check_params()
-        if self.cluster_prior is not None:
-            self._prior()
+        self._prior()
+        if self._is_free() and self._init_is("random"):
+            raise ValueError(
+                "cluster_prior='free' takes the shares of a start, which init='random' "
+                "has not. Use cluster_prior=None and a small fairness_weight."
+            )
+
+    def _is_free(self) -> bool:
+        """Return whether the shares are to be those that the start finds."""
+        return isinstance(self.cluster_prior, str)
 
     def _prior(self) -> np.ndarray | None:
         """Return the shares of the clusters that are set, if they are."""
-        if self.cluster_prior is None:
+        if self.cluster_prior is None or self._is_free():
             return None
         return check_shares(
             "cluster_prior", self.cluster_prior, self.n_clusters, "cluster"
         )
+
+    def _balance(self) -> Balance:
+        """Return what the sizes of the clusters should be."""
+        prior = self._prior()
+        equal = np.full(self.n_clusters, 1 / self.n_clusters)
+        return Balance(self.fairness_weight, equal if prior is None else prior)
 
     def _check_init(self, n_samples: int) -> torch.Tensor | None:
         """Return the labels to begin with as distributions, where they are given."""
@@ -521,11 +618,31 @@ class CollisionClusterer(
         if not plan.goes_on:
             with drawing(only_torch=True):
                 start = self._start(geometry, plan.seed)
-            return self._best_net(geometry, start, task, plan)
-        net = self._copy_net(
-            fairness_weight=self.fairness_weight, lr=self._learning_rate(geometry)
-        )
-        return net, self._self_label(net, geometry, plan.epochs, plan)
+            net, converged = self._best_net(geometry, start, task, plan)
+        else:
+            net = self._copy_net(
+                fairness_weight=self.fairness_weight, lr=self._learning_rate(geometry)
+            )
+            converged = self._self_label(net, geometry, plan.epochs, plan)
+        if not plan.one_pass:
+            self._balance_outputs(net, geometry.samples)
+        return net, converged
+
+    def _balance_outputs(self, net: CollisionNet, samples: Samples) -> None:
+        """Shift the outputs where the balance is worth more than the network says.
+
+        A network that is sure of its clusters does not learn to give them up.
+        """
+        wanted = np.flatnonzero(net.prior)
+        balance = Balance(self.fairness_weight, net.prior[wanted]).beyond_information
+        if balance is None:
+            return
+        with net.drawing():
+            logits = infer(net.module_, samples.source)[:, wanted]
+            shift = np.zeros(len(net.prior), np.float32)
+            shift[wanted] = prices_of_outputs(logits, balance, weights_of(samples))
+            some = samples.source[: min(len(samples), N_TRIED)]
+            shift_outputs(net.module_, torch.from_numpy(shift).to(some.device), some)
 
     def _conclude(
         self, source: Source, task: Task, plan: Plan, converged: bool
@@ -540,20 +657,13 @@ class CollisionClusterer(
     def _start(self, geometry: Geometry, seed: int) -> Start | None:
         """Return what the network learns first, if anything."""
         samples = geometry.samples
-        given = samples.weight
-        weight = (
-            np.ones(len(samples)) if given is None else given.cpu().double().numpy()
-        )
         if samples.target is not None:
-            labels = samples.target.cpu().numpy()
-            return Start(labels, estimated_prior(labels, weight), certain=False)
+            return Start(samples.target.cpu().numpy(), certain=False)
         if self._init_is("random"):
             return None
-        usual = np.clip(
-            SPECTRAL_CLUSTERS // self.n_clusters, LEAST_SPECTRAL, MOST_SPECTRAL
-        )
-        n_spectral = int(usual) if isinstance(self.n_init, str) else self.n_init
-        return geometry.initial_labels(weight, n_spectral, seed)
+        n_spectral = N_SPECTRAL if isinstance(self.n_init, str) else self.n_init
+        weight = weights_of(samples)
+        return geometry.initial_labels(weight, self._balance(), n_spectral, seed)
 
     def _best_net(
         self, geometry: Geometry, start: Start | None, task: Task, plan: Plan
@@ -572,18 +682,19 @@ class CollisionClusterer(
         self, geometry: Geometry, start: Start | None, task: Task, plan: Plan
     ) -> tuple[CollisionNet, bool]:
         """Train a new net, first on the labels to begin with."""
-        samples, prior = geometry.samples, self._prior()
-        shares = np.full(task.n_outputs, 1 / task.n_outputs)
+        samples, shares = geometry.samples, self._balance().prior
         if start is not None:
+            if self._is_free():
+                weight = weights_of(samples)
+                shares = weight @ start.labels / weight.sum()
             labels = torch.from_numpy(start.labels).to(samples.source.device)
-            samples, shares = replace(samples, target=labels), start.prior
-        rate = self._learning_rate(geometry)
-        shares = shares if prior is None else prior
-        params = task.params | {"prior": shares, "lr": rate}
+            samples = replace(samples, target=labels)
+        params = task.params | {"prior": shares, "lr": self._learning_rate(geometry)}
         net = self._make_net(samples, task.n_outputs, **params)
         if start is None:
             return net, self._self_label(net, geometry, plan.epochs, plan)
-        certain = start.certain and prior is None
+        set_shares = self._prior() is not None
+        certain = start.certain and not set_shares
         n_first = plan.epochs if certain else plan.epochs // 2
         learnt, converged = None, True
         if n_first:
@@ -594,7 +705,7 @@ class CollisionClusterer(
         if certain:
             return net, converged or self.max_epochs is None
         converged = self._self_label(net, geometry, plan.epochs - n_first, plan)
-        if prior is None and learnt is not None and net.n_used_ < learnt.n_used:
+        if not set_shares and learnt is not None and net.n_used_ < learnt.n_used:
             learnt.restore(net)
         return net, converged
 

@@ -2,14 +2,17 @@
 
 The training loss is of no use for that: it falls with the fairness weight and changes
 its range with the number of clusters. The functions here are comparable across both.
-Each is a scorer, ``scorer(estimator, X, y=None)``, as ``GridSearchCV(scoring=...)``
-takes it, for any clusterer with ``fit`` and ``predict``.
+The scorers, ``scorer(estimator, X, y=None)``, are what ``GridSearchCV(scoring=...)``
+takes, for any clusterer with ``fit`` and ``predict``. A curve compares numbers of
+clusters at once, and needs no prediction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Sequence, Sized
 from contextlib import contextmanager
+from itertools import combinations
+from numbers import Integral
 from typing import Any, cast
 
 import numpy as np
@@ -18,17 +21,30 @@ from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.metrics.cluster import contingency_matrix
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils.parallel import Parallel, delayed
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from sklearn_cce._checks import InvalidParameterError, num_samples, take_rows
 
-__all__ = ["prediction_strength_scorer", "silhouette_scorer"]
+__all__ = [
+    "prediction_strength_scorer",
+    "silhouette_scorer",
+    "stability_curve",
+    "stability_scorer",
+]
 
 N_SILHOUETTE_SAMPLES = 5_000
 """The silhouette costs the square of the number of samples, so it takes no more."""
+
+SHARE, MOST_RESAMPLED = 0.7, 5_000
+"""Part of the samples in a random subset, and bound of their number: any two subsets
+have about half of the samples in common."""
+
+RANDOM = "random_state"
 
 
 def _check_estimator(estimator: Any, *methods: str) -> None:
@@ -204,16 +220,223 @@ def prediction_strength_scorer(
     >>> prediction_strength_scorer(KMeans(2, random_state=0).fit(X), X)
     1.0
     """
-    _check_estimator(estimator, "fit", "predict")
-    _n_samples(X)
-    with _naming_X():
-        X = _readable(X)
-        refitted = clone(estimator).fit(X)
-        labels = refitted.predict(X), estimator.predict(X)
-    counts = contingency_matrix(*labels)
+    counts = contingency_matrix(*_two_labels(estimator, X))
     if min(counts.shape) < 2:
         return 0.0
     sizes = counts.sum(1)
     counts, sizes = counts[sizes > 1], sizes[sizes > 1]
     shares = (counts * (counts - 1)).sum(1) / (sizes * (sizes - 1))
     return float(shares.min()) if len(shares) else 0.0
+
+
+def stability_curve(
+    estimator: BaseEstimator,
+    X: ArrayLike | Tensor | Dataset,
+    *,
+    n_clusters: Sequence[int],
+    n_resamples: int = 5,
+    random_state: int | np.random.RandomState | None = None,
+    n_jobs: int | None = None,
+) -> Bunch:
+    """Agreement of clusterings of random subsets, for several numbers of clusters.
+
+    A number of clusters that is right is found again among other samples [1]_. Every
+    subset has 70 % of the samples, and at most 5,000; any two are compared on the
+    samples they share, by the adjusted Rand index. Of a
+    :class:`~sklearn_cce.CollisionClusterer` only the start is made, and no network is
+    trained.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A clusterer, or a pipeline that ends in one, with ``fit_predict`` and the
+        parameter ``n_clusters``, or ``n_components`` as mixtures have it. It is not
+        changed.
+    X : array-like, Tensor or Dataset
+        Samples, of shape (n_samples, n_features) or (n_samples, ...).
+    n_clusters : sequence of int
+        The numbers to compare, each at least 2.
+    n_resamples : int, default=5
+        Number of subsets, at least 2.
+    random_state : int, RandomState or None, default=None
+        Draws the subsets, and seeds the estimator where it has a ``random_state``.
+    n_jobs : int, default=None
+        Number of subsets that are worked on at a time, as in joblib.
+
+    Returns
+    -------
+    Bunch
+        ``n_clusters``, ``stability_mean`` and ``stability_std``, arrays of shape
+        (n_numbers,): the mean over all pairs of subsets, at most 1, and the standard
+        deviation. ``best_n_clusters``: the largest number whose mean is no further
+        below the best than the standard deviation of the best; small numbers agree
+        easily, so that of numbers that are level the largest says most.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described.
+
+    References
+    ----------
+    .. [1] Ben-Hur, Elisseeff & Guyon (2002), "A stability based method for discovering
+       structure in clustered data".
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from sklearn_cce import CollisionClusterer
+    >>> from sklearn_cce.model_selection import stability_curve
+    >>> X, _ = make_blobs(300, centers=4, cluster_std=0.5, random_state=3)
+    >>> curve = stability_curve(
+    ...     CollisionClusterer(), X, n_clusters=range(2, 7), random_state=0
+    ... )
+    >>> int(curve.best_n_clusters)
+    4
+    """
+    _check_estimator(estimator, "fit_predict", "get_params")
+    name = _number_parameter(estimator)
+    n_samples = _n_samples(X)
+    n_rows = min(int(SHARE * n_samples), MOST_RESAMPLED)
+    numbers = _check_numbers(n_clusters, n_rows)
+    if isinstance(n_resamples, bool) or not (
+        isinstance(n_resamples, Integral) and n_resamples >= 2
+    ):
+        raise ValueError(f"n_resamples must be an integer >= 2; got {n_resamples!r}.")
+    rng = check_random_state(random_state)
+    with _naming_X():
+        X = _readable(X)
+    drawn = [
+        (np.sort(rng.permutation(n_samples)[:n_rows]), int(rng.randint(2**31 - 1)))
+        for _ in range(n_resamples)
+    ]
+    found = Parallel(n_jobs=n_jobs)(
+        delayed(_cluster)(estimator, name, numbers, take_rows(X, rows), seed)
+        for rows, seed in drawn
+    )
+    agreement = np.array(
+        [
+            _agreements([rows for rows, _ in drawn], [labels[i] for labels in found])
+            for i in range(len(numbers))
+        ]
+    )
+    mean, std = agreement.mean(axis=1), agreement.std(axis=1)
+    level = mean >= mean.max() - std[mean.argmax()]
+    return Bunch(
+        n_clusters=np.array(numbers),
+        stability_mean=mean,
+        stability_std=std,
+        best_n_clusters=max(K for K, good in zip(numbers, level, strict=True) if good),
+    )
+
+
+def stability_scorer(
+    estimator: BaseEstimator, X: ArrayLike | Tensor | Dataset, y: Any = None
+) -> float:
+    """Agreement of a fitted clusterer with a clone that is fitted to X.
+
+    The adjusted Rand index of their clusters of X; see :func:`stability_curve`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted on other samples, with ``fit`` and ``predict``.
+    X : array-like, Tensor or Dataset
+        Held-out samples, of shape (n_samples, n_features) or (n_samples, ...). A
+        dataset is read as a whole.
+    y : None
+        Ignored.
+
+    Returns
+    -------
+    float
+        At most 1; about 0 by chance, and 0 where either fit uses one cluster only.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the estimator or X is of the wrong type, or X is empty.
+
+    Examples
+    --------
+    >>> from sklearn.cluster import KMeans
+    >>> from sklearn_cce.model_selection import stability_scorer
+    >>> X = [[0.0], [0.1], [5.0], [5.1]]
+    >>> stability_scorer(KMeans(2, random_state=0).fit(X), X)
+    1.0
+    """
+    refitted, fitted = _two_labels(estimator, X)
+    if min(len(np.unique(refitted)), len(np.unique(fitted))) < 2:
+        return 0.0
+    return float(adjusted_rand_score(refitted, fitted))
+
+
+def _two_labels(
+    estimator: BaseEstimator, X: ArrayLike | Tensor | Dataset
+) -> tuple[np.ndarray, np.ndarray]:
+    """The clusters that a clone fitted to X finds, and those that are predicted."""
+    _check_estimator(estimator, "fit", "predict")
+    _n_samples(X)
+    with _naming_X():
+        X = _readable(X)
+        refitted = clone(estimator).fit(X)
+        return refitted.predict(X), estimator.predict(X)
+
+
+def _number_parameter(estimator: BaseEstimator) -> str:
+    """The name of the parameter that is the number of clusters."""
+    names = estimator.get_params()
+    for name in ("n_clusters", "n_components"):
+        if name in names:
+            return name
+    ends = [name for name in names if name.endswith("__n_clusters")]
+    if len(ends) != 1:
+        raise TypeError(
+            "estimator must have one parameter n_clusters, or n_components; got "
+            f"{estimator!r}."
+        )
+    return ends[0]
+
+
+def _check_numbers(n_clusters: Any, n_rows: int) -> list[int]:
+    accepted = (
+        "n_clusters must be a sequence of integers from 2 to the samples in a subset, "
+        f"{n_rows}"
+    )
+    try:
+        numbers = list(n_clusters)
+    except TypeError as error:
+        raise TypeError(f"{accepted}; got {n_clusters!r}.") from error
+    right = all(
+        isinstance(K, Integral) and not isinstance(K, bool) and 2 <= int(K) <= n_rows
+        for K in numbers
+    )
+    if not numbers or not right:
+        raise ValueError(f"{accepted}; got {n_clusters!r}.")
+    return [int(K) for K in numbers]
+
+
+def _cluster(
+    estimator: BaseEstimator, name: str, numbers: list[int], X: Any, seed: int
+) -> list[np.ndarray]:
+    """The clusters of some samples, for every number of clusters."""
+    seeded = clone(estimator)
+    seeds = [key for key in seeded.get_params() if key.split("__")[-1] == RANDOM]
+    seeded.set_params(**dict.fromkeys(seeds, seed))
+    if hasattr(seeded, "start_labels") and isinstance(seeded.init, str):
+        if seeded.init == "spectral":
+            return seeded.start_labels(X, n_clusters=numbers)
+    return [clone(seeded).set_params(**{name: K}).fit_predict(X) for K in numbers]
+
+
+def _agreements(
+    subsets: list[np.ndarray], clusterings: list[np.ndarray]
+) -> list[float]:
+    """The adjusted Rand index of all pairs on the samples they share."""
+    found = []
+    for i, j in combinations(range(len(subsets)), 2):
+        _, one, two = np.intersect1d(
+            subsets[i], subsets[j], assume_unique=True, return_indices=True
+        )
+        found.append(adjusted_rand_score(clusterings[i][one], clusterings[j][two]))
+    return found

@@ -13,7 +13,7 @@ from sklearn_cce import CollisionClusterer, _checks
 def test_many_fits_of_a_search_warn_once(action, monkeypatch):
     monkeypatch.setattr(_checks, "_said", set())
     X = np.random.default_rng(0).normal(size=(120, 3))
-    quick = CollisionClusterer(module="linear", max_epochs=3, n_init=2, random_state=0)
+    quick = CollisionClusterer(init="random", max_epochs=3, random_state=0)
     search = GridSearchCV(quick, {"n_clusters": [2, 3]}, cv=2, error_score="raise")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter(action)

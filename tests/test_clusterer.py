@@ -112,8 +112,10 @@ def test_fit_finds_clear_clusters(fitted, blobs):
 @pytest.mark.parametrize("module", ["linear", "mlp"])
 def test_networks_have_time_to_learn_the_start(module):
     X, y = load_digits(return_X_y=True)
-    labels = CollisionClusterer(10, module=module, random_state=0).fit_predict(X)
-    assert clustering_accuracy(y, labels) > 0.93
+    clusterer = CollisionClusterer(
+        10, fairness_weight=1.0, module=module, random_state=0
+    )
+    assert clustering_accuracy(y, clusterer.fit_predict(X)) > 0.93
 
 
 @pytest.mark.parametrize(("module", "lr"), [("linear", 1e-2), (Small, 1e-3)])
@@ -628,7 +630,7 @@ BAD_PARAMETERS = [
     ("cluster_prior", [np.nan, 0.5, 0.5], PRIOR),
     ("cluster_prior", ["a", "b", "c"], PRIOR),
     ("cluster_prior", [[0.2, 0.3, 0.5]], PRIOR),
-    ("cluster_prior", "uniform", "array-like or None"),
+    ("cluster_prior", "uniform", "array-like, a str among"),
     ("module", "cnn", "str among"),
     ("module", 3, "callable"),
     ("module", Wide, r"shape \(n_samples, 3\).*returned \(2, 4\)"),
@@ -816,3 +818,89 @@ def test_no_warning_where_all_is_well(X, quick):
 def test_silence(X, quick, capfd):
     quick().fit(X).predict(X)
     assert capfd.readouterr() == ("", "")
+
+
+# The balance of the clusters
+
+
+@pytest.fixture(scope="module")
+def unequal():
+    """Four blobs that touch, of 500, 150, 80 and 30 samples."""
+    rng = np.random.default_rng(0)
+    sizes = [500, 150, 80, 30]
+    parts = [rng.normal(2.5 * k, 1, (n, 2)) for k, n in enumerate(sizes)]
+    return np.concatenate(parts), np.repeat(np.arange(4), sizes)
+
+
+def entropy_of_sizes(labels, n_clusters):
+    sizes = np.bincount(labels, minlength=n_clusters) / len(labels)
+    return -np.sum(sizes * np.log(np.maximum(sizes, 1e-9)))
+
+
+def test_the_fairness_weight_leads_from_free_sizes_to_those_wanted(unequal):
+    X, _ = unequal
+    found = []
+    for weight in (0.1, 0.5, 1, 10, 1000):
+        clusterer = CollisionClusterer(4, fairness_weight=weight, random_state=0)
+        found.append(entropy_of_sizes(clusterer.fit_predict(X), 4))
+    assert (np.diff(found) > -0.03).all()
+    assert found[0] < 0.8 * np.log(4)
+    sizes = np.bincount(clusterer.labels_) / len(X)
+    assert np.allclose(sizes, 1 / 4, rtol=0.1)
+
+
+@pytest.mark.parametrize("init", ["spectral", "random"])
+def test_a_large_fairness_weight_brings_the_shares_that_are_set(init, unequal):
+    X, prior = unequal[0], [0.1, 0.4, 0.3, 0.2]
+    clusterer = CollisionClusterer(
+        4, fairness_weight=1e3, cluster_prior=prior, init=init, random_state=0
+    ).fit(X)
+    sizes = np.bincount(clusterer.predict(X), minlength=4) / len(X)
+    assert np.allclose(np.sort(sizes), np.sort(prior), rtol=0.1)
+
+
+def test_free_shares_are_those_of_the_start(unequal):
+    clusterer = CollisionClusterer(4, cluster_prior="free", random_state=0)
+    (labels,) = clusterer.start_labels(unequal[0])
+    prior = np.sort(clusterer.fit(unequal[0]).net_.prior)
+    assert np.allclose(prior, np.sort(np.bincount(labels)) / len(labels), atol=0.02)
+
+
+def test_free_shares_need_a_start(X):
+    with pytest.raises(ValueError, match="cluster_prior='free'.*init='random'"):
+        CollisionClusterer(2, cluster_prior="free", init="random").fit(X)
+
+
+def test_the_default_is_better_on_unequal_clusters_than_equal_sizes(unequal):
+    X, y = unequal
+    default, equal = (
+        CollisionClusterer(4, random_state=0, **params).fit_predict(X)
+        for params in ({}, {"fairness_weight": 100})
+    )
+    assert clustering_accuracy(y, default) > clustering_accuracy(y, equal) + 0.1
+
+
+def test_the_labels_of_the_start_are_those_that_are_learnt(blobs, X):
+    clusterer = CollisionClusterer(3, random_state=0)
+    two, three = clusterer.start_labels(X, n_clusters=[2, 3])
+    assert np.array_equal(np.unique(two), [0, 1])
+    assert adjusted_rand_score(blobs[1], three) == 1
+    (alone,) = clusterer.start_labels(X)
+    assert np.array_equal(alone, three)
+    assert not hasattr(clusterer, "n_features_in_")
+
+
+@pytest.mark.parametrize(
+    ("params", "n_clusters", "match"),
+    [
+        ({"init": "random"}, None, "init='spectral'"),
+        ({}, [0], "n_clusters must be integers from 1"),
+        ({}, [2.5], "n_clusters must be integers from 1"),
+        ({}, [61], "n_clusters must be integers from 1"),
+        ({"n_clusters": 0}, None, "n_clusters"),
+    ],
+)
+def test_a_start_that_cannot_be_is_refused_by_name(params, n_clusters, match, X):
+    clusterer = CollisionClusterer(**params)
+    with pytest.raises(ValueError, match=match):
+        clusterer.start_labels(X, n_clusters=n_clusters)

@@ -6,16 +6,23 @@ import pytest
 import scipy.sparse as sp
 import torch
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.cluster import KMeans
-from sklearn.datasets import load_digits
+from sklearn.cluster import HDBSCAN, KMeans
+from sklearn.datasets import load_digits, make_blobs
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import adjusted_rand_score, silhouette_score
+from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
 
-from sklearn_cce.model_selection import prediction_strength_scorer, silhouette_scorer
+from sklearn_cce import CollisionClusterer
+from sklearn_cce.model_selection import (
+    prediction_strength_scorer,
+    silhouette_scorer,
+    stability_curve,
+    stability_scorer,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -23,8 +30,9 @@ SCORERS = {
     "score": None,
     "prediction strength": prediction_strength_scorer,
     "silhouette": silhouette_scorer,
+    "stability": stability_scorer,
 }
-FLOORS = {prediction_strength_scorer: 0.0, silhouette_scorer: -1.0}
+FLOORS = {prediction_strength_scorer: 0.0, silhouette_scorer: -1.0, stability_scorer: 0}
 
 
 class Threshold(ClusterMixin, BaseEstimator):
@@ -253,3 +261,121 @@ def test_what_is_no_estimator_is_refused_by_name(scorer, estimator, X):
 def test_errors_that_are_not_of_the_data_are_kept(scorer, X):
     with pytest.raises(NotFittedError):
         scorer(KMeans(2), X)
+
+
+# Stability
+
+
+@pytest.fixture(scope="module")
+def five():
+    return make_blobs(400, 5, centers=5, cluster_std=0.7, random_state=1)[0]
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        CollisionClusterer(),
+        KMeans(n_init=3),
+        GaussianMixture(n_init=3),
+        make_pipeline(StandardScaler(), KMeans(n_init=3)),
+    ],
+    ids=["CollisionClusterer", "KMeans", "GaussianMixture", "Pipeline"],
+)
+def test_the_number_of_clear_clusters_is_the_most_stable(estimator, five):
+    curve = stability_curve(estimator, five, n_clusters=range(2, 9), random_state=0)
+    assert curve.best_n_clusters == 5
+    assert np.array_equal(curve.n_clusters, np.arange(2, 9))
+    assert curve.stability_mean.shape == curve.stability_std.shape == (7,)
+    assert curve.stability_mean[3] == pytest.approx(1, abs=0.02)
+    assert curve.stability_mean.max() <= 1
+
+
+def test_stability_is_the_agreement_on_shared_samples():
+    class Half(ClusterMixin, BaseEstimator):
+        """The samples above their median, so that subsets hardly disagree."""
+
+        def __init__(self, n_clusters=2):
+            self.n_clusters = n_clusters
+
+        def fit_predict(self, X, y=None):
+            return (X[:, 0] > np.median(X[:, 0])).astype(int)
+
+    X = np.random.default_rng(0).normal(size=(50, 1))
+    curve = stability_curve(Half(), X, n_clusters=[2], n_resamples=2, random_state=3)
+    rng = np.random.RandomState(3)
+    rows = []
+    for _ in range(2):
+        rows.append(np.sort(rng.permutation(50)[:35]))
+        rng.randint(2**31 - 1)
+    shared = np.intersect1d(*rows)
+    one, two = (X[shared, 0] > np.median(X[r, 0]) for r in rows)
+    assert curve.stability_mean[0] == adjusted_rand_score(one, two)
+
+
+def test_of_level_numbers_the_largest_is_best():
+    class Given(ClusterMixin, BaseEstimator):
+        """As many clusters as wanted of equal samples, 4 of them at random."""
+
+        def __init__(self, n_clusters=2):
+            self.n_clusters = n_clusters
+
+        def fit_predict(self, X, y=None):
+            if self.n_clusters == 4:
+                return np.random.default_rng(len(X)).permutation(len(X)) % 4
+            return (X[:, 0] * self.n_clusters).astype(int)
+
+    X = np.random.default_rng(0).uniform(size=(60, 1))
+    curve = stability_curve(Given(), X, n_clusters=[2, 3, 4], random_state=0)
+    assert np.array_equal(curve.stability_mean[:2], [1, 1])
+    assert curve.best_n_clusters == 3
+
+
+def test_stability_trains_no_network_and_changes_nothing(five):
+    clusterer = CollisionClusterer(3, module=pytest.fail, random_state=7)
+    curves = [
+        stability_curve(clusterer, five, n_clusters=[2, 5], random_state=0, n_jobs=jobs)
+        for jobs in (None, 2)
+    ]
+    assert np.array_equal(curves[0].stability_mean, curves[1].stability_mean)
+    assert clusterer.n_clusters == 3
+    assert not hasattr(clusterer, "net_")
+
+
+def test_without_a_start_the_network_is_trained(five):
+    clusterer = CollisionClusterer(init="random", max_epochs=1)
+    curve = stability_curve(
+        clusterer, five, n_clusters=[2], n_resamples=2, random_state=0
+    )
+    assert -1 <= curve.stability_mean[0] <= 1
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "match"),
+    [
+        ({"n_clusters": 3}, TypeError, "n_clusters must be a sequence"),
+        ({"n_clusters": []}, ValueError, "n_clusters must be a sequence"),
+        ({"n_clusters": [1, 2]}, ValueError, "from 2 to the samples in a subset, 280"),
+        ({"n_clusters": [2, 281]}, ValueError, "from 2 to the samples in a subset"),
+        ({"n_clusters": [2.0]}, ValueError, "integers"),
+        ({"n_resamples": 1}, ValueError, "n_resamples must be an integer >= 2"),
+        ({"n_resamples": True}, ValueError, "n_resamples must be an integer >= 2"),
+        ({"estimator": StandardScaler()}, TypeError, "fit_predict"),
+        ({"estimator": KMeans}, TypeError, "estimator"),
+        ({"estimator": HDBSCAN()}, TypeError, "one parameter n_clusters"),
+        ({"X": None}, TypeError, "X must be an array"),
+        ({"random_state": "one"}, ValueError, "seed"),
+    ],
+)
+def test_bad_arguments_of_the_curve_are_refused_by_name(params, error, match, five):
+    given = {"estimator": KMeans(), "X": five, "n_clusters": [2, 3]} | params
+    with pytest.raises(error, match=match):
+        stability_curve(given.pop("estimator"), given.pop("X"), **given)
+
+
+def test_stability_by_hand():
+    X = np.arange(6.0)[:, None]
+    fitted = Threshold(0.5).fit(X)
+    assert stability_scorer(fitted, X) == 1
+    other, refitted = Threshold(0.2).fit(X + 1), Threshold(0.2).fit(X)
+    expected = adjusted_rand_score(other.predict(X), refitted.predict(X))
+    assert stability_scorer(other, X) == expected < 1

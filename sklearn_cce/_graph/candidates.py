@@ -9,26 +9,15 @@ import scipy.sparse as sp
 from sklearn.cluster import KMeans, kmeans_plusplus
 
 from sklearn_cce._graph.information import (
+    Balance,
     ascend,
-    excess_leak,
-    information,
     merge_groups,
+    objective,
     pair_shares,
 )
 
 SHAPES = ((1.5, 0), (2, 0), (2, 10), (3, 10))
 """Groups per cluster, and exponent of the eigenvalues, of the candidates in turn."""
-
-MERGERS = (0.0, 0.3, 0.6)
-"""Discounts of the entropy with which groups are merged: the larger, the freer the
-sizes of the clusters."""
-
-MAX_DISCOUNT = 0.6
-"""The largest discount of the entropy by which candidates are ranked."""
-
-CLEAR_LEAKS = (0.03, 0.05)
-"""Up to the first share of links that leave large clusters their sizes are believed in
-full, from the second on not at all."""
 
 MAX_SPREAD = 1.5
 """Candidates that spread so much more than the most compact one are left out."""
@@ -55,7 +44,7 @@ class Candidates:
     labels : ndarray of shape (n_candidates, n_samples)
         The clusterings.
     scores : ndarray of shape (n_candidates,)
-        Information between neighbours less a part of the entropy, in nats, falling.
+        Their objective in nats, falling.
     """
 
     labels: np.ndarray
@@ -169,12 +158,12 @@ def spread(Z: np.ndarray, labels: np.ndarray, weight: np.ndarray) -> float:
 def find_candidates(
     Z: np.ndarray,
     affinity: sp.csr_matrix,
-    n_clusters: int,
+    balance: Balance,
     weight: np.ndarray,
     n_spectral: int,
     rng: np.random.Generator,
 ) -> Candidates:
-    """Return spectral clusterings and one by k-means, ranked by their information.
+    """Return spectral clusterings and one by k-means, ranked by their objective.
 
     Where the graph misleads, the spectral clusters are stretched: a clustering that
     spreads much more than the most compact one is left out.
@@ -185,8 +174,8 @@ def find_candidates(
         Centred samples.
     affinity : csr_matrix of shape (n_samples, n_samples)
         Symmetric weights of the pairs of neighbours.
-    n_clusters : int
-        Number of clusters, from 2 to below n_samples.
+    balance : Balance
+        What the sizes should be, of from 2 to below n_samples clusters.
     weight : ndarray of shape (n_samples,), float64
         Sample weights, above 0.
     n_spectral : int
@@ -199,6 +188,7 @@ def find_candidates(
     Candidates
         At least one.
     """
+    n_clusters = len(balance.prior)
     n_most = min(3 * n_clusters, len(Z))
     values, vectors = eigenvectors(affinity, n_most, rng)
     found = []
@@ -208,28 +198,25 @@ def find_candidates(
         powers = np.maximum(values, 0) ** power
         fine = fine_groups(powers, vectors, n_groups, weight, rng)
         shares = pair_shares(affinity, fine, n_groups)
-        found += [merge_groups(shares, n_clusters, b)[fine] for b in MERGERS]
-    freest = found[len(MERGERS) - 1 :: len(MERGERS)]
-    discount = suitable_discount(freest, affinity, n_clusters)
-    best = rank(found, affinity, n_clusters, discount).labels[:n_spectral]
-    found = [ascend(affinity, h, n_clusters, rng, discount) for h in best]
+        labels = merge_groups(shares, n_clusters, balance.weight)[fine]
+        labels = named_as_wanted(labels, balance.prior, weight)
+        found.append(ascend(affinity, labels, balance, rng))
     n_init = 10 if len(Z) <= FEW_SAMPLES else 1
-    found.append(kmeans(Z, n_clusters, weight, rng, n_init))
-    return rank(compact(found, Z, weight), affinity, n_clusters, discount)
+    labels = kmeans(Z, n_clusters, weight, rng, n_init)
+    found.append(named_as_wanted(labels, balance.prior, weight))
+    return rank(compact(found, Z, weight), affinity, balance)
 
 
-def suitable_discount(
-    freest: list[np.ndarray], affinity: sp.csr_matrix, n_clusters: int
-) -> float:
-    """Return the discount of the entropy that suits the sizes of the clusters.
-
-    Clusters of free sizes differ in size because the classes do, or because links
-    between them blur them. The large ones are believed where few of their links leave
-    them.
-    """
-    joint = [pair_shares(affinity, h, n_clusters) for h in freest]
-    leak = np.mean([excess_leak(J) for J in joint])
-    return MAX_DISCOUNT * float(np.interp(leak, CLEAR_LEAKS, (1, 0)))
+def named_as_wanted(
+    labels: np.ndarray, prior: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
+    """Return clusters numbered so that the largest is the one wanted largest, etc."""
+    if np.ptp(prior) == 0:
+        return labels
+    names = np.empty(len(prior), np.int64)
+    sizes = np.bincount(labels, weight, len(prior))
+    names[np.argsort(-sizes, kind="stable")] = np.argsort(-prior, kind="stable")
+    return names[labels]
 
 
 def compact(
@@ -243,11 +230,12 @@ def compact(
 
 
 def rank(
-    found: list[np.ndarray], affinity: sp.csr_matrix, n_clusters: int, discount: float
+    found: list[np.ndarray], affinity: sp.csr_matrix, balance: Balance
 ) -> Candidates:
-    """Put the clusterings with the most information first."""
+    """Put the clusterings with the highest objective first."""
+    n_clusters = len(balance.prior)
     scores = np.array(
-        [information(pair_shares(affinity, h, n_clusters), discount) for h in found]
+        [objective(pair_shares(affinity, h, n_clusters), balance) for h in found]
     )
     order = np.argsort(-scores, kind="stable")
     return Candidates(np.array(found)[order], scores[order])

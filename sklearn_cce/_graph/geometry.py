@@ -12,7 +12,13 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from sklearn_cce._graph.neighbors import RandomWalk, effective_dimension, neighbor_graph
+from sklearn_cce._graph.information import Balance
+from sklearn_cce._graph.neighbors import (
+    RandomWalk,
+    compares_angles,
+    effective_dimension,
+    neighbor_graph,
+)
 from sklearn_cce._graph.start import Start, initial_labels
 from sklearn_cce._training.batches import Samples, rows_for_scale
 from sklearn_cce._training.inference import infer
@@ -123,6 +129,7 @@ class Geometry:
         self.transforms = [view for view in views if not isinstance(view, Neighbors)]
         self.n_groups, self.n_neighbors = n_groups, n_neighbors
         self._graphs: dict[int, sp.csr_matrix] = {}
+        self._features: Tensor | None = None
 
     @cached_property
     def embedding(self) -> Tensor:
@@ -134,6 +141,29 @@ class Geometry:
         """Which samples are equal."""
         return distinct(self.embedding.cpu().numpy())
 
+    def with_groups(self, n_groups: int) -> Geometry:
+        """Return the geometry for another number of groups, with the same graphs."""
+        shared = self.embedding, self.distinct, self.angles
+        other = Geometry(
+            self.samples,
+            [*self.neighbors, *self.transforms],
+            n_groups,
+            self.n_neighbors,
+        )
+        other.embedding, other.distinct, other.angles = shared
+        other._graphs = self._graphs
+        return other
+
+    @property
+    def features(self) -> Tensor:
+        """What neighbours are looked for in: the embedding, or what the start found."""
+        return self.embedding if self._features is None else self._features
+
+    @cached_property
+    def angles(self) -> bool:
+        """Whether angles are compared to find neighbours."""
+        return compares_angles(self.embedding)
+
     def graph_of_distinct(self, n_neighbors: int | None) -> sp.csr_matrix:
         """Return the graph of the samples that differ."""
         rows = self.distinct.rows
@@ -141,9 +171,9 @@ class Geometry:
             len(rows), self.n_groups, self.n_neighbors
         )
         if k not in self._graphs:
-            Z = self.embedding
+            Z = self.features
             Z = Z[torch.from_numpy(rows).to(Z.device)] if self.distinct.repeats else Z
-            self._graphs[k] = neighbor_graph(Z, k)
+            self._graphs[k] = neighbor_graph(Z, k, self.angles)
         return self._graphs[k]
 
     def graph(self, neighbors: Neighbors) -> sp.csr_matrix:
@@ -168,13 +198,19 @@ class Geometry:
         d = max(effective_dimension(self.embedding), 1.0)
         return min(max(self.n_groups ** (1 / d) / IN_A_ROW, 1.0), MOST_CROWDED)
 
-    def initial_labels(self, weight: np.ndarray, n_spectral: int, seed: int) -> Start:
+    def initial_labels(
+        self, weight: np.ndarray, balance: Balance, n_spectral: int, seed: int
+    ) -> Start:
         """Return labels that the graph of the main view suggests.
+
+        Neighbours are then looked for in the features that suit these labels best.
 
         Parameters
         ----------
         weight : ndarray of shape (n_samples,), float64
             Sample weights, above 0.
+        balance : Balance
+            What the sizes of the clusters should be.
         n_spectral : int
             Number of spectral clusterings.
         seed : int
@@ -187,19 +223,29 @@ class Geometry:
         """
         view, same = self.main_view(), self.distinct
         Z = self.embedding.cpu().numpy()
-        rows: slice | np.ndarray = slice(None)
-        kind: slice | np.ndarray = slice(None)
-        if view.graph is not None or not same.repeats:
-            graph = self.graph(view)
-        else:
-            graph, rows, kind = (
-                self.graph_of_distinct(view.n_neighbors),
-                same.rows,
-                same.kind,
+        if view.graph is not None:
+            return initial_labels(
+                Z, self.graph(view), balance, weight, n_spectral, seed
             )
-            weight = np.bincount(same.kind, weight)
-        start = initial_labels(Z[rows], graph, self.n_groups, weight, n_spectral, seed)
+        graph = self.graph_of_distinct(view.n_neighbors)
+        k = int(graph.indptr[1]) if graph.nnz else 0
+        start = initial_labels(
+            Z[same.rows] if same.repeats else Z,
+            graph,
+            balance,
+            np.bincount(same.kind, weight) if same.repeats else weight,
+            n_spectral,
+            seed,
+            lambda Y: neighbor_graph(self._on_device(Y), k, self.angles),
+        )
+        kind = same.kind if same.repeats else slice(None)
+        if start.rounded is not None:
+            self._features = self._on_device(start.rounded[kind])
+            self._graphs = {}
         return start._replace(labels=start.labels[kind])
+
+    def _on_device(self, Z: np.ndarray) -> Tensor:
+        return torch.from_numpy(Z).to(self.embedding.device)
 
     def main_view(self) -> Neighbors:
         """Return the first view that has a graph, or the default."""

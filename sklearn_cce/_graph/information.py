@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import scipy.sparse as sp
+
+TINY = 1e-7
+"""Added to shares of which the logarithm is taken."""
 
 
 def xlogx(x: np.ndarray) -> np.ndarray:
@@ -41,61 +46,93 @@ def pair_shares(
     return shares / shares.sum()
 
 
-def information(shares: np.ndarray, discount: float = 0.0) -> float:
-    """Return the information between neighbours' labels, less a part of their entropy.
-
-    ``I(h, h') - b H(h) = (1 - b) H(h) - H(h' | h)``: with b = 0 equal sizes are
-    favoured; the larger b, the less.
+def information(shares: np.ndarray) -> float:
+    """Return the information that the labels of neighbours hold about each other.
 
     Parameters
     ----------
     shares : ndarray of shape (n_groups, n_groups)
         Joint distribution of the labels of neighbours.
-    discount : float, default=0.0
-        b, from 0 to 1.
 
     Returns
     -------
     float
-        Nats.
+        ``H(h) - H(h' | h)``, in nats.
     """
-    return float(xlogx(shares).sum() + (2 - discount) * entropy(shares.sum(axis=0)))
+    return float(xlogx(shares).sum() + 2 * entropy(shares.sum(axis=0)))
 
 
-def excess_leak(shares: np.ndarray) -> float:
-    """Return the share of links that leave clusters, weighted by their excess in size.
+@dataclass(frozen=True)
+class Balance:
+    """How much the clusters should have the sizes that are wanted.
+
+    Attributes
+    ----------
+    weight : float
+        lambda, above 0.
+    prior : ndarray of shape (n_clusters,)
+        The shares wanted, above 0, sum 1.
+    """
+
+    weight: float
+    prior: np.ndarray
+
+    @property
+    def is_even(self) -> bool:
+        """Whether equal shares are wanted."""
+        return bool(np.ptp(self.prior) == 0)
+
+    @property
+    def within_information(self) -> Balance:
+        """The part of the balance up to lambda = 1, which the links weigh up."""
+        return replace(self, weight=min(self.weight, 1.0))
+
+    @property
+    def beyond_information(self) -> Balance | None:
+        """The rest, if there is one: then samples between clusters are moved."""
+        rest = self.weight - 1.0
+        return replace(self, weight=rest) if rest > 0 else None
+
+
+def objective(shares: np.ndarray, balance: Balance) -> float:
+    """Return ``-H(h' | h) - lambda KL(h || u)``, what the start maximises.
+
+    For equal shares wanted it is ``lambda H(h) - H(h' | h)`` but for a constant, and
+    for lambda = 1 the information between neighbours.
 
     Parameters
     ----------
     shares : ndarray of shape (n_clusters, n_clusters)
-        Joint distribution of the labels of neighbours.
+        Joint distribution of the clusters of neighbours.
+    balance : Balance
+        lambda and u.
 
     Returns
     -------
     float
-        Between 0 and 1; 0 where all sizes are equal.
+        Nats, at most 0.
     """
-    mass = shares.sum(axis=1)
-    excess = np.maximum(mass - 1 / len(mass), 0)
-    leaks = 1 - shares.diagonal() / np.maximum(mass, 1e-30)
-    return float(excess @ leaks / max(excess.sum(), 1e-30))
+    mass = shares.sum(axis=0)
+    own = entropy(mass)
+    lost = entropy(shares.ravel()) - own
+    return float(-lost + balance.weight * (own + mass @ np.log(balance.prior)))
 
 
 def merging_costs(
-    shares: np.ndarray, own: np.ndarray, group: int | np.integer, discount: float
+    shares: np.ndarray, own: np.ndarray, group: int | np.integer, weight: float
 ) -> np.ndarray:
-    """Return what merging a group with each other one costs in information."""
+    """Return by how much merging a group with each other one lowers the objective."""
     mass = shares.sum(axis=1)
     rows = own + own[group] - xlogx(shares + shares[group]).sum(axis=1)
     masses = xlogx(mass) + xlogx(mass[group]) - xlogx(mass + mass[group])
-    costs = rows - (1 - discount) * masses
+    costs = rows - weight * masses
     costs[mass <= 0] = np.inf
     costs[group] = np.inf
     return costs
 
 
 def merge_groups(
-    shares: np.ndarray, n_clusters: int, discount: float = 0.0
+    shares: np.ndarray, n_clusters: int, weight: float = 1.0
 ) -> np.ndarray:
     """Merge groups until there are so many as wanted: the information bottleneck.
 
@@ -108,8 +145,8 @@ def merge_groups(
         Joint distribution of the groups of neighbours.
     n_clusters : int
         Number of groups to end with.
-    discount : float, default=0.0
-        See :func:`information`.
+    weight : float, default=1.0
+        lambda of the :func:`objective`; equal shares are wanted.
 
     Returns
     -------
@@ -122,7 +159,7 @@ def merge_groups(
     """
     shares, label = shares.copy(), np.arange(len(shares))
     own = xlogx(shares).sum(axis=1)
-    costs = np.stack([merging_costs(shares, own, a, discount) for a in label])
+    costs = np.stack([merging_costs(shares, own, a, weight) for a in label])
     for _ in range(len(shares) - n_clusters):
         a, b = np.unravel_index(np.argmin(costs), costs.shape)
         shares[a] += shares[b]
@@ -130,22 +167,21 @@ def merge_groups(
         own[a], own[b] = xlogx(shares[a]).sum(), 0
         label[label == b] = a
         costs[b], costs[:, b] = np.inf, np.inf
-        costs[a] = costs[:, a] = merging_costs(shares, own, a, discount)
+        costs[a] = costs[:, a] = merging_costs(shares, own, a, weight)
     return np.unique(label, return_inverse=True)[1]
 
 
 def ascend(
     affinity: sp.csr_matrix,
     labels: np.ndarray,
-    n_clusters: int,
+    balance: Balance,
     rng: np.random.Generator,
-    discount: float = 0.0,
     n_rounds: int = 8,
 ) -> np.ndarray:
     """Move samples to the cluster that their neighbours say most about.
 
     In each round half of the samples, drawn at random, take the label of the steepest
-    rise of the information; the best labels met are returned.
+    rise of the objective; the best labels met are returned.
 
     Parameters
     ----------
@@ -153,12 +189,10 @@ def ascend(
         Symmetric weights of the pairs of neighbours.
     labels : ndarray of shape (n_samples,)
         Clusters to begin with.
-    n_clusters : int
-        Number of clusters.
+    balance : Balance
+        What the sizes should be.
     rng : Generator
         Draws the samples.
-    discount : float, default=0.0
-        See :func:`information`.
     n_rounds : int, default=8
         Number of rounds.
 
@@ -167,15 +201,17 @@ def ascend(
     ndarray of shape (n_samples,), int64
         Clusters.
     """
-    shares = pair_shares(affinity, labels, n_clusters)
-    tried, scores = [labels], [information(shares, discount)]
+    weight, prior = balance.weight, balance.prior
+    shares = pair_shares(affinity, labels, len(prior))
+    tried, scores = [labels], [objective(shares, balance)]
     for _ in range(n_rounds):
         mass = shares.sum(axis=1)
-        gain = np.log((shares + 1e-7) / (np.outer(mass, mass) + 1e-7))
-        gain += discount / 2 * np.log(mass + 1e-7)
-        better = (affinity @ gain.astype(np.float32)[labels]).argmax(axis=1)
+        # Half, as the mass of a cluster grows at both ends of a link within it.
+        pull = (weight * np.log(prior) - (1 + weight) * np.log(mass + TINY)) / 2
+        gain = np.log((shares + TINY) / (mass + TINY)) + pull[:, None]
+        better = (affinity @ gain.T.astype(np.float32)[labels]).argmax(axis=1)
         labels = np.where(rng.random(len(labels)) < 0.5, better, labels)
-        shares = pair_shares(affinity, labels, n_clusters)
+        shares = pair_shares(affinity, labels, len(prior))
         tried.append(labels)
-        scores.append(information(shares, discount))
+        scores.append(objective(shares, balance))
     return tried[int(np.argmax(scores))]

@@ -129,11 +129,17 @@ def nearly_nearest(Z: Tensor, n_neighbors: int) -> Tensor:
     return found[~itself].reshape(len(Z), n_neighbors)
 
 
-def neighbor_graph(Z: Tensor, n_neighbors: int) -> sp.csr_matrix:
+def compares_angles(Z: Tensor) -> bool:
+    """Return whether centred features have so many directions that angles tell more."""
+    return effective_dimension(Z) > MANY_DIRECTIONS
+
+
+def neighbor_graph(
+    Z: Tensor, n_neighbors: int, angles: bool | None = None
+) -> sp.csr_matrix:
     """Return the graph of nearest neighbours.
 
-    Angles are compared where the features have many effective dimensions, distances
-    otherwise. Many samples on the CPU are searched approximately if pynndescent is
+    Many samples on the CPU are searched approximately if pynndescent is
     installed.
 
     Parameters
@@ -142,6 +148,9 @@ def neighbor_graph(Z: Tensor, n_neighbors: int) -> sp.csr_matrix:
         Centred samples, float32.
     n_neighbors : int
         Number of links of a sample, if there are so many other samples.
+    angles : bool, default=None
+        Whether angles are compared, not distances. None: where there are many
+        effective dimensions.
 
     Returns
     -------
@@ -149,7 +158,7 @@ def neighbor_graph(Z: Tensor, n_neighbors: int) -> sp.csr_matrix:
         Ones, float32.
     """
     n, k = len(Z), min(n_neighbors, len(Z) - 1)
-    if effective_dimension(Z) > MANY_DIRECTIONS:
+    if compares_angles(Z) if angles is None else angles:
         Z = torch.nn.functional.normalize(Z)
     approximate = (
         n > EXACT_UP_TO and Z.device.type == "cpu" and find_spec("pynndescent")

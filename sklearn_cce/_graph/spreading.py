@@ -12,6 +12,31 @@ N_ROUNDS = 50
 """How often labels pass over a link."""
 
 
+def reach_over_links(graph: sp.csr_matrix, given: np.ndarray) -> np.ndarray:
+    """Return how much of each label reaches a sample, over links in both directions.
+
+    Parameters
+    ----------
+    graph : csr_matrix of shape (n_samples, n_samples)
+        Non-negative links.
+    given : ndarray of shape (n_samples, n_classes), float32
+        How much of each label a sample sends out.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes), float32
+        Non-negative.
+    """
+    both = graph + graph.T
+    degree = np.asarray(both.sum(1)).ravel()
+    scale = sp.diags(np.where(degree > 0, degree, 1) ** -0.5)
+    links = (scale @ both @ scale).tocsr().astype(np.float32)
+    labels = given
+    for _ in range(N_ROUNDS):
+        labels = STAY * (links @ labels) + (1 - STAY) * given
+    return labels
+
+
 def spread_labels(
     graph: sp.csr_matrix, targets: np.ndarray, weight: np.ndarray | None
 ) -> np.ndarray:
@@ -40,13 +65,7 @@ def spread_labels(
     if weight is not None:
         known &= weight > 0
     given = np.where(known[:, None], targets, 0)
-    both = graph + graph.T
-    degree = np.asarray(both.sum(1)).ravel()
-    scale = sp.diags(np.where(degree > 0, degree, 1) ** -0.5)
-    links = (scale @ both @ scale).tocsr().astype(np.float32)
-    labels = given
-    for _ in range(N_ROUNDS):
-        labels = STAY * (links @ labels) + (1 - STAY) * given
+    labels = reach_over_links(graph, given)
     total = labels.sum(1, keepdims=True)
     reached = total > 0
     labels = np.where(reached, labels, 1 / labels.shape[1])

@@ -1,12 +1,15 @@
-"""A good start: soft labels from the graph of neighbours, and the shares of clusters.
+"""A good start: soft labels from the graph of neighbours.
 
-Several spectral clusterings, and one by k-means, are ranked by the information that
-the clusters of neighbours hold about each other, and averaged. Clusters that are far
+Several spectral clusterings, and one by k-means, are ranked by the objective of the
+training, with neighbours in the place of the network, and averaged: among neighbours in
+the features as they are, and where clusters found so are round. Clusters that are far
 apart are taken as they are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +18,15 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import softmax
 from threadpoolctl import threadpool_limits
 
-from sklearn_cce._graph.candidates import Candidates, find_candidates
+from sklearn_cce._graph.balancing import balanced
+from sklearn_cce._graph.candidates import (
+    Candidates,
+    find_candidates,
+    named_as_wanted,
+    rank,
+)
+from sklearn_cce._graph.information import Balance
+from sklearn_cce._graph.metric import rounded
 from sklearn_cce._graph.separation import likelihood, separated
 from sklearn_cce._training.process import undisturbed
 
@@ -30,9 +41,6 @@ TEMPERATURE = 0.005
 DISAGREEMENT = 0.1
 """Share of the samples put elsewhere by which a clustering counts e times less."""
 
-SMALLEST_SHARE = 0.1
-"""No cluster is taken to be smaller than this part of an equal share."""
-
 
 class Start(NamedTuple):
     """What the network learns first.
@@ -41,28 +49,44 @@ class Start(NamedTuple):
     ----------
     labels : ndarray of shape (n_samples, n_clusters), float32
         Every row sums to 1.
-    prior : ndarray of shape (n_clusters,), float64
-        Shares of the clusters: their own where they are certain, else between those of
-        the soft labels and equal ones.
     certain : bool
         Whether the clusters lie so far apart that nothing is to be learnt about them.
+    rounded : ndarray of shape (n_samples, n_features), float32, or None
+        Features whose neighbours say more about each other's clusters than before, if
+        they do.
     """
 
     labels: np.ndarray
-    prior: np.ndarray
     certain: bool
+    rounded: np.ndarray | None = None
+
+    def among(self, clusters: np.ndarray, n_clusters: int) -> Start:
+        """Return the same start with further clusters, which are empty."""
+        labels = np.zeros((len(self.labels), n_clusters), np.float32)
+        labels[:, clusters] = self.labels
+        return self._replace(labels=labels)
+
+
+@dataclass
+class Clustering:
+    """What was found among the neighbours in some features."""
+
+    candidates: Candidates
+    soft: np.ndarray
+    score: float
 
 
 @undisturbed()
 def initial_labels(
     Z: np.ndarray,
     graph: sp.csr_matrix,
-    n_clusters: int,
+    balance: Balance,
     weight: np.ndarray,
     n_spectral: int,
     seed: int,
+    find_graph: Callable[[np.ndarray], sp.csr_matrix] | None = None,
 ) -> Start:
-    """Return soft labels, and the share that every cluster should have.
+    """Return soft labels: clusters of the sizes wanted whose neighbours agree.
 
     Parameters
     ----------
@@ -70,33 +94,64 @@ def initial_labels(
         Centred samples, no two of them equal.
     graph : csr_matrix of shape (n_samples, n_samples)
         Links from every sample to its neighbours, non-negative.
-    n_clusters : int
-        Number of clusters.
+    balance : Balance
+        What the sizes of the clusters should be.
     weight : ndarray of shape (n_samples,), float64
         Sample weights, above 0.
     n_spectral : int
         Number of spectral clusterings to average.
     seed : int
         Determines the result.
+    find_graph : callable, default=None
+        Finds such links in other features. None: the links are given.
 
     Returns
     -------
     Start
-        The labels and the shares.
+        The labels, and where their neighbours are.
     """
-    n_clusters = int(n_clusters)
+    wanted = np.flatnonzero(balance.prior)
+    n_clusters = len(balance.prior)
+    if len(wanted) < n_clusters:
+        some = replace(balance, prior=balance.prior[wanted])
+        start = initial_labels(Z, graph, some, weight, n_spectral, seed, find_graph)
+        return start.among(wanted, n_clusters)
     if len(Z) <= n_clusters or n_clusters == 1:
-        return certain_start(np.arange(len(Z)) % n_clusters, n_clusters, weight)
-    affinity = symmetric(graph, weight)
+        return certain_start(np.arange(len(Z)) % n_clusters, balance, weight)
     rng = np.random.default_rng(seed)
     # With more threads k-means adds up in any order, and its bits would vary.
     with threadpool_limits(1, user_api="openmp"):
-        found = find_candidates(Z, affinity, n_clusters, weight, n_spectral, rng)
-        apart = separated(Z, n_clusters, weight, rng)
-    if apart is not None and is_likelier(apart, found, Z, weight):
-        return certain_start(apart, n_clusters, weight)
-    soft = consensus(found.labels, found.scores, n_clusters, weight)
-    return Start(soft, estimated_prior(soft, weight), certain=False)
+        best = find_clusters(Z, graph, balance, weight, n_spectral, rng)
+        if balance.beyond_information is None:
+            apart = separated(Z, n_clusters, weight, rng)
+            if apart is not None and is_likelier(apart, best.candidates, Z, weight):
+                return certain_start(apart, balance, weight)
+        features = None
+        if find_graph is not None:
+            Y = rounded(Z, best.soft, weight)
+            other = find_clusters(Y, find_graph(Y), balance, weight, n_spectral, rng)
+            if other.score > best.score:
+                best, features = other, Y
+    return Start(best.soft, False, features)
+
+
+def find_clusters(
+    Z: np.ndarray,
+    graph: sp.csr_matrix,
+    balance: Balance,
+    weight: np.ndarray,
+    n_spectral: int,
+    rng: np.random.Generator,
+) -> Clustering:
+    """Return the clusters that neighbours in some features suggest."""
+    affinity, K = symmetric(graph, weight), len(balance.prior)
+    mild, rest = balance.within_information, balance.beyond_information
+    found = find_candidates(Z, affinity, mild, weight, n_spectral, rng)
+    soft = consensus(found.labels, found.scores, K, weight)
+    score = rank([soft.argmax(1)], affinity, mild).scores[0]
+    if rest is not None:
+        soft = balanced(soft, affinity, rest, weight)
+    return Clustering(found, soft, float(score))
 
 
 def symmetric(graph: sp.csr_matrix, weight: np.ndarray) -> sp.csr_matrix:
@@ -107,11 +162,10 @@ def symmetric(graph: sp.csr_matrix, weight: np.ndarray) -> sp.csr_matrix:
     return sp.csr_matrix(both + sp.diags_array(alone))
 
 
-def certain_start(labels: np.ndarray, n_clusters: int, weight: np.ndarray) -> Start:
-    """Return a start from clusters that are known; equal shares if some are empty."""
-    found = np.bincount(labels, weight, n_clusters)
-    sizes = found if found.all() else np.ones(n_clusters)
-    return Start(one_hot(labels, n_clusters), sizes / sizes.sum(), certain=True)
+def certain_start(labels: np.ndarray, balance: Balance, weight: np.ndarray) -> Start:
+    """Return a start from clusters that are known."""
+    labels = named_as_wanted(labels, balance.prior, weight)
+    return Start(one_hot(labels, len(balance.prior)), certain=True)
 
 
 def is_likelier(
@@ -176,14 +230,3 @@ def match(labels: np.ndarray, mean: np.ndarray, share: np.ndarray) -> np.ndarray
         (share, (labels, np.arange(len(labels)))), (n_clusters, len(labels))
     )
     return linear_sum_assignment(-(clusters @ mean))[1]
-
-
-def estimated_prior(soft: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return shares of the clusters half way to equal ones.
-
-    The shares of soft clusters are themselves uncertain: their square roots, scaled to
-    sum 1, cost little where sizes are equal and little where they are not.
-    """
-    shares = weight @ soft / weight.sum()
-    prior = np.sqrt(np.maximum(shares, SMALLEST_SHARE / soft.shape[1]))
-    return prior / prior.sum()

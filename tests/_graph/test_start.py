@@ -6,37 +6,46 @@ import scipy.sparse as sp
 import torch
 from sklearn.datasets import make_blobs, make_moons
 
-from sklearn_cce._graph.candidates import (
-    MAX_DISCOUNT,
-    eigenvectors,
-    spread,
-    suitable_discount,
-)
+from sklearn_cce._graph.candidates import eigenvectors, named_as_wanted, spread
+from sklearn_cce._graph.information import Balance
 from sklearn_cce._graph.neighbors import neighbor_graph
 from sklearn_cce._graph.start import (
     DISAGREEMENT,
     TEMPERATURE,
     consensus,
-    estimated_prior,
     initial_labels,
 )
 from sklearn_cce.metrics import clustering_accuracy
 
 
-def start(X, n_clusters, weight=None, n_spectral=4, seed=0):
+def start(
+    X, n_clusters, weight=None, n_spectral=4, seed=0, fairness_weight=0.5, prior=None
+):
     Z = np.asarray(X - X.mean(0), np.float32)
     weight = np.ones(len(Z)) if weight is None else weight
     graph = neighbor_graph(torch.from_numpy(Z), 10)
-    return initial_labels(Z, graph, n_clusters, weight, n_spectral, seed)
+    prior = np.full(n_clusters, 1 / n_clusters) if prior is None else np.array(prior)
+    return initial_labels(
+        Z,
+        graph,
+        Balance(fairness_weight, prior),
+        weight,
+        n_spectral,
+        seed,
+        lambda Y: neighbor_graph(torch.from_numpy(Y), 10),
+    )
+
+
+def shares(labels):
+    return labels.mean(axis=0)
 
 
 @pytest.mark.parametrize("n_clusters", [2, 3, 7])
 def test_separate_blobs_are_found(n_clusters):
     X, y = make_blobs(60 * n_clusters, centers=8 * np.eye(n_clusters), random_state=0)
-    labels, prior, certain = start(X, n_clusters)
+    labels, certain, _ = start(X, n_clusters)
     assert certain
     assert clustering_accuracy(y, labels.argmax(1)) == 1
-    assert np.allclose(prior, 1 / n_clusters)
 
 
 def test_shapes_that_k_means_cannot_see_are_found():
@@ -47,17 +56,48 @@ def test_shapes_that_k_means_cannot_see_are_found():
 def test_the_shares_of_clusters_far_apart_are_exact():
     sizes = [600, 40, 30, 20]
     X, y = make_blobs(sizes, centers=10 * np.eye(4), random_state=0)
-    labels, prior, certain = start(X, 4)
+    labels, certain, _ = start(X, 4)
     assert certain
     assert clustering_accuracy(y, labels.argmax(1)) == 1
-    assert np.allclose(np.sort(prior), np.sort(sizes) / sum(sizes))
+    assert np.allclose(np.sort(shares(labels)), np.sort(sizes) / sum(sizes))
 
 
-def test_shares_that_are_uncertain_are_half_way_to_equal_ones():
-    soft = np.repeat(np.eye(3, dtype=np.float32), [640, 320, 40], axis=0)
-    prior = estimated_prior(soft, np.ones(1000))
-    roots = np.sqrt([640, 320, 40])
-    assert np.allclose(prior, roots / roots.sum())
+def test_a_large_weight_makes_the_sizes_those_wanted():
+    X, _ = make_blobs([600, 40, 30, 20], centers=10 * np.eye(4), random_state=0)
+    assert np.allclose(shares(start(X, 4, fairness_weight=1e3)[0]), 1 / 4, rtol=0.02)
+    prior = [0.1, 0.4, 0.2, 0.3]
+    found = shares(start(X, 4, fairness_weight=1e3, prior=prior)[0])
+    assert np.allclose(found, prior, rtol=0.02)
+
+
+def test_the_sizes_become_more_equal_with_the_weight():
+    rng = np.random.default_rng(0)
+    sizes = [500, 200, 80, 20]
+    X = np.concatenate([rng.normal(3 * k, 1, (n, 2)) for k, n in enumerate(sizes)])
+    entropies = []
+    for weight in (0.1, 0.5, 1, 10, 100, 1000):
+        found = shares(start(X, 4, fairness_weight=weight)[0])
+        entropies.append(-np.sum(found * np.log(np.maximum(found, 1e-9))))
+    assert (np.diff(entropies) > -0.02).all()
+    assert entropies[-1] == pytest.approx(np.log(4), abs=1e-3)
+    assert entropies[0] < 0.75 * np.log(4)
+
+
+def test_the_largest_cluster_is_the_one_wanted_largest():
+    labels = np.repeat([0, 1, 2], [5, 20, 10])
+    named = named_as_wanted(labels, np.array([0.2, 0.3, 0.5]), np.ones(35))
+    assert np.array_equal(np.bincount(named), [5, 10, 20])
+    X, y = make_blobs([300, 60, 140], centers=10 * np.eye(3), random_state=0)
+    found = start(X, 3, prior=[0.3, 0.6, 0.1])[0]
+    assert np.allclose(shares(found), [0.28, 0.6, 0.12])
+
+
+def test_clusters_of_no_share_are_empty():
+    X, _ = make_blobs(200, centers=3, random_state=0)
+    labels = start(X, 4, prior=[0.3, 0.0, 0.4, 0.3])[0]
+    assert labels.shape == (200, 4)
+    assert labels[:, 1].max() == 0
+    assert np.allclose(labels.sum(1), 1, atol=1e-6)
 
 
 def test_labels_are_distributions_and_the_seed_determines_them():
@@ -73,11 +113,9 @@ def test_labels_are_distributions_and_the_seed_determines_them():
     "n, n_clusters", [(1, 1), (1, 3), (3, 3), (4, 3), (5, 4), (9, 2), (12, 11), (40, 1)]
 )
 def test_few_samples_are_labelled_all_the_same(n, n_clusters):
-    labels, prior, _ = start(np.random.default_rng(0).normal(size=(n, 2)), n_clusters)
+    labels, *_ = start(np.random.default_rng(0).normal(size=(n, 2)), n_clusters)
     assert labels.shape == (n, n_clusters)
     assert np.allclose(labels.sum(1), 1, atol=1e-6)
-    assert prior.shape == (n_clusters,)
-    assert prior.sum() == pytest.approx(1)
 
 
 def test_equal_samples_are_labelled():
@@ -118,34 +156,13 @@ def test_what_disagrees_with_the_consensus_counts_less():
     assert 0.4 < mean[np.arange(20), h[:20]].min() < 0.6
 
 
-def blocks(sizes, blur):
-    """Return the expected links of as many groups, a part of them between groups."""
-    labels = np.repeat(np.arange(len(sizes)), sizes)
-    same = labels[:, None] == labels
-    links = (1 - blur) * same / np.array(sizes)[labels] + blur / len(labels)
-    return sp.csr_matrix(links + links.T), labels
-
-
-def test_sizes_are_free_where_few_links_leave_large_clusters():
-    equal, clear, between, blurred = (
-        suitable_discount([labels], affinity, 4)
-        for affinity, labels in (
-            blocks([50] * 4, 0.2),
-            blocks([140, 40, 10, 10], 0.05),
-            blocks([60, 50, 50, 40], 0.055),
-            blocks([140, 40, 10, 10], 0.4),
-        )
-    )
-    assert equal == clear == MAX_DISCOUNT
-    assert 0 < between < MAX_DISCOUNT
-    assert blurred == 0
-
-
-def test_no_share_is_nearly_zero():
-    soft = np.eye(3, dtype=np.float32)[[0] * 99 + [1]]
-    prior = estimated_prior(soft, np.ones(100))
-    assert prior.sum() == pytest.approx(1)
-    assert prior[0] / prior[2] == pytest.approx(np.sqrt(0.99 / (0.1 / 3)), rel=1e-3)
+def test_long_clusters_are_looked_for_where_they_are_round():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], 150)
+    X = np.column_stack([rng.normal(y, 0.2), rng.normal(0, 1, (450, 2))])
+    found = start(X, 3)
+    assert found.rounded is not None
+    assert clustering_accuracy(y, found.labels.argmax(1)) > 0.96
 
 
 @pytest.mark.parametrize("n", [20, 200])

@@ -132,7 +132,13 @@ def test_orders_follow_each_other(factory, x):
 
 
 def make(**params):
-    quick = {"module": "linear", "max_epochs": 2, "lr": 0.2, "random_state": 0}
+    quick = {
+        "module": "linear",
+        "max_epochs": 2,
+        "lr": 0.2,
+        "random_state": 0,
+        "fairness_weight": 0.1,
+    }
     return CollisionClusterer(**({"n_clusters": 12, "n_init": 2} | quick | params))
 
 
