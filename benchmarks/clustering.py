@@ -7,6 +7,7 @@ one network (see `benchmarks.self_labelling`); with ``--weights`` to run
 ``CollisionClusterer`` over fairness weights; with ``--networks`` to run it with its
 networks for tables.
 
+Methods are fitted to random parts of 80 % of the samples, one for each seed.
 Every fit is added to a CSV file in ``benchmarks/results`` as soon as it is measured,
 and what is there already is not measured again (unless ``--again``), so that a long
 table may be made in pieces: choose ``--datasets``, ``--methods`` and ``--seeds``. In
@@ -38,9 +39,9 @@ import torch
 from sklearn.base import ClusterMixin
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from benchmarks.clustering_methods import METHODS, OURS, SEEDLESS, missing
+from benchmarks.clustering_methods import METHODS, OURS, missing
 from benchmarks.clustering_report import report_methods, report_parameter
-from benchmarks.data import NAMES, add_data_dir, available, load
+from benchmarks.data import NAMES, add_data_dir, available, load, part
 from benchmarks.records import Records
 from benchmarks.self_labelling import LOSSES, WEIGHTLESS, Setting, train
 from sklearn_cce.metrics import (
@@ -98,10 +99,11 @@ def fit_here(args: argparse.Namespace) -> None:
     warnings.simplefilter("ignore")
     X, y = load(name, args.data_dir)
     for seed in args.seeds:
+        some, classes = part(X, y, seed)
         clusterer = METHODS[method](len(np.unique(y)), seed)
         clusterer.set_params(**json.loads(params))
         with contextlib.redirect_stdout(sys.stderr):
-            row = fit_one(clusterer, X, y, args.limit)
+            row = fit_one(clusterer, some, classes, args.limit)
         print(json.dumps(row, default=float), flush=True)
 
 
@@ -201,8 +203,7 @@ def compare_methods(args: argparse.Namespace) -> None:
                 continue
             common = {"data": name, "method": method}
             fit = partial(fit_apart, args, (name, method, "{}"))
-            seeds = args.seeds[:1] if method in SEEDLESS else args.seeds
-            measure_seeds(args, records, common, fit, seeds)
+            measure_seeds(args, records, common, fit, args.seeds)
     report_methods(records.path)
 
 

@@ -1,7 +1,7 @@
 """The clustering methods that are compared, each with its default settings.
 
 What differs from the defaults: the number of clusters and the seed; ``n_init=10`` for
-k-means; the mixture has full covariances on at most 50 principal components;
+k-means; the mixtures work on at most 50 principal components;
 spectral clustering takes the graph of nearest neighbours; GemClus's MMD model takes
 batches of 500, as its default is one batch of all samples with a kernel matrix.
 """
@@ -9,6 +9,7 @@ batches of 500, as its default is one batch of all samples with a kernel matrix.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -20,6 +21,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.validation import check_array
 
+from benchmarks.peers import TURTLE, EVoC, Leiden, UMAPKMeans
 from sklearn_cce import CollisionClusterer
 
 REFERENCE = "KMeans"
@@ -34,8 +36,8 @@ class _UpTo50(PCA):
         return super().fit_transform(X)
 
 
-def _mixture(n_clusters: int, seed: int) -> BaseEstimator:
-    mixture = GaussianMixture(n_clusters, random_state=seed)
+def _mixture(n_clusters: int, seed: int, covariance: str = "full") -> BaseEstimator:
+    mixture = GaussianMixture(n_clusters, covariance_type=covariance, random_state=seed)
     return make_pipeline(_UpTo50(random_state=seed), mixture)
 
 
@@ -54,6 +56,11 @@ METHODS: dict[str, Callable[[int, int], BaseEstimator]] = {
     REFERENCE: lambda k, seed: KMeans(k, n_init=10, random_state=seed),
     "MiniBatchKMeans": lambda k, seed: MiniBatchKMeans(k, random_state=seed),
     "GaussianMixture": _mixture,
+    "Tied mixture": partial(_mixture, covariance="tied"),
+    "UMAP + KMeans": UMAPKMeans,
+    "EVoC": EVoC,
+    "Leiden": Leiden,
+    "TURTLE": TURTLE,
     "SpectralClustering": lambda k, seed: SpectralClustering(
         k, affinity="nearest_neighbors", random_state=seed
     ),
@@ -64,13 +71,14 @@ METHODS: dict[str, Callable[[int, int], BaseEstimator]] = {
     "ClustPy IDEC": _imported("clustpy.deep", "IDEC"),
 }
 NEEDS = {
+    "UMAP + KMeans": ("umap",),
+    "EVoC": ("evoc",),
+    "Leiden": ("igraph", "leidenalg"),
     "GemClus RIM": ("gemclus",),
     "GemClus MLPMMD": ("gemclus",),
     "ClustPy DEC": ("clustpy", "torchvision"),
     "ClustPy IDEC": ("clustpy", "torchvision"),
 }
-# One fit tells all: the result does not depend on a seed.
-SEEDLESS = {"HDBSCAN"}
 
 
 def missing(method: str) -> list[str]:

@@ -2,8 +2,8 @@
 
 Those of scikit-learn are always there. The others are read from a folder that the user
 names by ``--data-dir`` or ``SKLEARN_CCE_DATA``; it holds ``mnist.npz`` (``X_train``,
-``y_train``, ``X_test``, ``y_test``), ``stackoverflow_minilm.npz`` and
-``cifar10_effnetlite0.npz`` (``X``, ``y``), or some of them.
+``y_train``, ``X_test``, ``y_test``) and the files of `FEATURES` (``X``, ``y``), or some
+of them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def _mnist(folder: Path, *parts: str) -> Data:
         return _pixels(X), np.concatenate([file[f"y_{part}"] for part in parts])
 
 
-def _features(folder: Path, file_name: str) -> Data:
+def _features(file_name: str, folder: Path) -> Data:
     with np.load(folder / file_name) as file:
         return file["X"].astype(np.float32), file["y"]
 
@@ -86,17 +86,26 @@ SHIPPED: dict[str, Callable[[], Data]] = {
     "breast_cancer": partial(_standardised, load_breast_cancer),
     "digits": partial(load_digits, return_X_y=True),
 }
+FEATURES = {
+    "stackoverflow": "stackoverflow_minilm.npz",
+    "cifar10": "cifar10_effnetlite0.npz",
+    "cifar100_20": "cifar100_20_lite2.npz",
+    "caltech101": "caltech101_lite2.npz",
+    "fashion_mnist": "fashion_mnist_test.npz",
+    "usps": "usps_pixels.npz",
+    "clinc150": "clinc150_minilm.npz",
+    "reuters": "reuters_r8_minilm.npz",
+    "trec": "trec6_minilm.npz",
+    "worm_neurons": "worm_neuron_pca50.npz",
+    "texture": "texture.npz",
+    "letter": "letter.npz",
+    "mnist_fashion": "large_mnist_fashion140k_pca64.npz",
+}
+"""Files of one matrix of features each, float16, float32 or uint8."""
 FILES: dict[str, tuple[str, Callable[[Path], Data]]] = {
     "mnist_test": ("mnist.npz", lambda folder: _mnist(folder, "test")),
     "mnist": ("mnist.npz", lambda folder: _mnist(folder, "train", "test")),
-    "stackoverflow": (
-        "stackoverflow_minilm.npz",
-        lambda folder: _features(folder, "stackoverflow_minilm.npz"),
-    ),
-    "cifar10": (
-        "cifar10_effnetlite0.npz",
-        lambda folder: _features(folder, "cifar10_effnetlite0.npz"),
-    ),
+    **{name: (file, partial(_features, file)) for name, file in FEATURES.items()},
 }
 LONG_TAILED = {
     f"{name}_lt{ratio}": (name, ratio)
@@ -149,6 +158,38 @@ def load(name: str, folder: Path | None = None) -> Data:
         name, ratio = LONG_TAILED[name]
         return long_tailed(*load(name, folder), ratio)
     return SHIPPED[name]() if name in SHIPPED else FILES[name][1](folder)
+
+
+def part(X: np.ndarray, y: np.ndarray, number: int, share: float = 0.8) -> Data:
+    """Return a random part of the samples; another one for each number.
+
+    Where clusterings flip between two solutions, seeds hide it and parts show it.
+
+    Parameters
+    ----------
+    X, y : arrays of n_samples rows
+        Samples and their classes.
+    number : int
+        Which part, from 0.
+    share : float, default=0.8
+        Part of the samples.
+
+    Returns
+    -------
+    X, y : arrays
+        The samples drawn, in their old order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from benchmarks.data import part
+    >>> X, y = part(np.arange(10.0)[:, None], np.arange(10), 0)
+    >>> len(y), bool((np.diff(y) > 0).all())
+    (8, True)
+    """
+    rng = np.random.default_rng(100 + number)
+    rows = np.sort(rng.permutation(len(y))[: int(share * len(y))])
+    return X[rows], y[rows]
 
 
 def add_data_dir(parser: argparse.ArgumentParser) -> None:
