@@ -526,7 +526,7 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
         net.callbacks_ = own + extra
         net.max_epochs, net.iterator_train__seed = epochs, seed + len(net.history)
         try:
-            net.partial_fit(samples)
+            net.train_on(samples)
         finally:
             net.callbacks_ = own
         net.drop_empty_epoch()

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,12 +19,13 @@ from sklearn_cce._training.callbacks import Progress
 from sklearn_cce._training.heads import reorder_outputs
 from sklearn_cce._training.inference import overflowing
 from sklearn_cce._training.process import drawing
+from sklearn_cce._training.projection import projected
 from sklearn_cce.pseudo_labels._batch import initial_prices, update_pseudo_labels
 
 ENDS = ("on_train_begin", "on_train_end")
 """What every callback must be told, also if another one asks to stop then."""
 
-ONLY_TRAINING = ("clusters_", "compiled_", "marginals_", "n_changed_", "targets_known_")
+ONLY_TRAINING = ("clusters_", "marginals_", "n_changed_", "targets_known_", "trained_")
 """What a net has while it is trained only."""
 
 
@@ -114,10 +115,28 @@ class CollisionNet(NeuralNet):
         self.prices_ = initial_prices(self.prior_, fairness_weight=self.fairness_weight)
         return self
 
-    # skorch's knows neither bfloat16 nor a compiled network beside the plain one.
+    def train_on(self, samples: Samples) -> None:
+        """Train on samples, projected once and by a compiled network where that is so.
+
+        Parameters
+        ----------
+        samples : Samples
+            The samples.
+        """
+        with self.drawing():
+            seen, network = projected(self.module_, samples)
+        if self.compiled:
+            network = cast(torch.nn.Module, torch.compile(network))
+        # Wrapped: skorch lets no module be added after the start.
+        self.trained_ = functools.partial(network)
+        self.partial_fit(seen)
+
+    # skorch's knows neither bfloat16 nor a network that is trained in another form.
     def infer(self, x: Tensor, **fit_params: Any) -> Tensor:
         """Apply the network to a batch that lies on its device."""
-        network = self.__dict__.get("compiled_", self.module_)
+        network = self.module_
+        if network.training:
+            network = self.__dict__.get("trained_", network)
         if not self.mixed_precision:
             return network(x)
         with torch.autocast(x.device.type, torch.bfloat16):
@@ -245,11 +264,9 @@ class CollisionNet(NeuralNet):
 
     # This and the next two are skorch's hooks for what a net needs at these times.
     def on_train_begin(self, net: NeuralNet, X: Samples, **kwargs: Any) -> None:
-        """Forget the clusters of earlier data, and compile if that is wanted."""
+        """Forget the clusters of earlier data."""
         self.stopped_ = self.interrupted_ = False
         self.n_used_ = 0
-        if self.compiled:  # wrapped: skorch lets no module be added after the start
-            self.compiled_ = functools.partial(torch.compile(self.module_))
         self.targets_known_ = X.target is not None and bool(X.target.isfinite().all())
         self.clusters_ = torch.full(
             (len(X),), -1, dtype=torch.int32, device=self.device
