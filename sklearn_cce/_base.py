@@ -21,12 +21,8 @@ from skorch.history import History
 from skorch.utils import noop
 from torch import nn
 
-from sklearn_cce._checks import Interval, StrOptions
-from sklearn_cce._graph.geometry import (
-    Geometry,
-    has_given_graph,
-    rows_for_graph,
-)
+from sklearn_cce._checks import Interval, StrOptions, refusing
+from sklearn_cce._graph.geometry import Geometry, has_given_graph, rows_for_graph
 from sklearn_cce._training.batches import (
     N_TRIED,
     Changes,
@@ -42,11 +38,7 @@ from sklearn_cce._training.inference import infer
 from sklearn_cce._training.inputs import check_samples
 from sklearn_cce._training.net import CollisionNet
 from sklearn_cce._training.process import drawing, seeded, usual_settings
-from sklearn_cce._training.sources import (
-    Source,
-    TensorSource,
-    take,
-)
+from sklearn_cce._training.sources import Source, TensorSource, take
 from sklearn_cce.modules import FLATTENING, MODULES, Scaling, without_head
 from sklearn_cce.views import Neighbors, View
 
@@ -76,12 +68,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
     if device == "auto":
         return torch.device(next(d for d in ("cuda", "mps", "cpu") if d in usable))
     accepted = f"device must be 'auto' or one of {usable} on this machine"
-    try:
+    with refusing(f"{accepted}, with an index if wanted; got {device!r}"):
         resolved = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"{accepted}, with an index if wanted; got {device!r}.") from (
-            error
-        )
     count = torch.cuda.device_count() if resolved.type == "cuda" else 1
     if resolved.type not in usable or (resolved.index or 0) >= count:
         raise ValueError(f"{accepted}; got {device!r}, which is not available.")

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 from sklearn.utils import check_array, column_or_1d
 
-from sklearn_cce._checks import as_whole
+from sklearn_cce._checks import as_whole, refusing
 
 __all__ = ["clustering_accuracy", "expected_calibration_error", "match_clusters"]
 
@@ -18,29 +18,17 @@ N_BINS = 1_000_000
 
 def _column(labels: ArrayLike, name: str) -> NDArray:
     """Labels as an array with one axis."""
-    try:
+    with refusing(f"{name} must hold one label a sample"):
         return column_or_1d(labels)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{name} must hold one label a sample; {error}") from error
-
-
-def _any_missing(labels: NDArray) -> bool:
-    """Whether NaN, NaT, None or NA is among the labels."""
-    if labels.dtype != object:
-        return bool(np.any(labels != labels))
-    return any(label is None or bool(label != label) for label in labels)
 
 
 def _encode(labels: ArrayLike, name: str) -> tuple[NDArray, NDArray]:
     """Distinct labels in sorted order, and the position of each label among them."""
     labels = _column(labels, name)
-    try:
+    accepted = f"{name} must hold labels of one sortable type (numbers, strings, ...)"
+    with refusing(accepted, kind=TypeError):
         classes, codes = np.unique(labels, return_inverse=True)
-        missing = _any_missing(classes)
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"{name} must hold labels of one sortable type (numbers, strings, ...)."
-        ) from error
+        missing = any(label is None or label != label for label in classes)
     if missing:
         raise ValueError(f"{name} must not hold NaN, None or other missing labels.")
     return classes, codes
@@ -170,18 +158,14 @@ def _agrees(labels_true: ArrayLike, pred: NDArray) -> NDArray:
 
 
 def _check_probabilities(probabilities: ArrayLike) -> NDArray:
-    try:
-        with np.errstate(over="ignore"):
-            checked = check_array(
-                probabilities,
-                dtype=[np.float64, np.float32],
-                input_name="probabilities",
-            )
-            sums = checked.sum(axis=1)
-    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        raise ValueError(
-            f"probabilities must be a table of numbers; {error}"
-        ) from error
+    with (
+        refusing("probabilities must be a table of numbers"),
+        np.errstate(over="ignore"),
+    ):
+        checked = check_array(
+            probabilities, dtype=[np.float64, np.float32], input_name="probabilities"
+        )
+        sums = checked.sum(axis=1)
     if checked.min() < 0 or not np.allclose(sums, 1, atol=1e-3):
         raise ValueError(
             "probabilities must be non-negative, with rows that sum to 1 within 1e-3."

@@ -12,12 +12,13 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, conv2d, grid_sample
+
+from sklearn_cce._checks import as_float
 
 Interval = tuple[float, float]
 Range = float | Interval
@@ -32,19 +33,6 @@ CUT_OFF = 3.0
 
 LEAST_SIGMA = 1e-3
 """With this standard deviation or less, in pixels, a kernel has one entry."""
-
-
-def as_float(value: Any) -> float:
-    """Return a real number as a float, or NaN for what is none, such as a truth value.
-
-    The numbers of NumPy overflow in arithmetic, and its durations count as real.
-    """
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return math.nan
-    try:
-        return float(value)
-    except (TypeError, OverflowError):
-        return math.nan
 
 
 def check_number(name: str, value: Any, lowest: float, highest: float) -> float:
