@@ -67,11 +67,6 @@ def checked_fairness(fairness_weight: Any) -> float:
     return confined(weight)
 
 
-def checked_tolerance(tol: Any) -> float:
-    """The tolerance; any non-negative number."""
-    return check_number("tol", tol, "a non-negative number", lambda value: value >= 0)
-
-
 def checked_steps(max_iter: Any) -> int:
     """The largest number of iterations."""
     steps = as_whole(max_iter)
