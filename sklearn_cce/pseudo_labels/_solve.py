@@ -25,8 +25,8 @@ from ._pgd import solve_pgd
 from ._problem import Labels, Problem, build_problem, relative_gap
 from ._result import PseudoLabelResult, Solution
 
-# Each takes a problem, ``max_iter``, ``tol`` and ``init``; it returns labels with a gap of
-# ``tol * max(1, abs(objective))``, or the best found.
+# Each takes a problem, ``max_iter``, ``tol`` and ``init``, and returns labels with
+# a gap of ``tol * max(1, abs(objective))``, or the best it found.
 METHODS: dict[str, Callable[..., Solution]] = {
     "exact": solve_exact,
     "em": solve_em,
