@@ -52,6 +52,8 @@ LARGEST = torch.finfo(torch.float64).max
 LARGEST_WEIGHT = torch.finfo(torch.float32).max
 """No number among the parameters may be larger, and no fairness weight."""
 
+Made = TypeVar("Made")
+
 ARRAYS = ("sparse matrix", np.ndarray)
 """What a graph may be given as."""
 
@@ -97,7 +99,11 @@ def make_module(
         with blaming("module must be one that can be copied"):
             made = copy.deepcopy(module)
     else:
-        made = call_factory(module, in_shape, n_outputs)
+        accepted = (
+            "module must be a torch.nn.Module or a callable that takes (in_shape, "
+            f"n_outputs), here ({in_shape}, {n_outputs}), and returns one; {module!r}"
+        )
+        made = made_by(accepted, nn.Module, lambda: module(in_shape, n_outputs))
     if not any(p.requires_grad for p in made.parameters()):
         raise ValueError(f"module must have parameters to train; {module!r} has none.")
     if any(p.is_meta for p in made.parameters()):
@@ -109,17 +115,11 @@ def make_module(
     return nn.Sequential(Scaling(in_shape), made)
 
 
-def call_factory(
-    factory: Callable[..., nn.Module], in_shape: int | Sequence[int], n_outputs: int
-) -> nn.Module:
-    """Call what makes a network, and say what it must be if that fails."""
-    accepted = (
-        "module must be a torch.nn.Module or a callable that takes (in_shape, "
-        f"n_outputs), here ({in_shape}, {n_outputs}), and returns one; {factory!r}"
-    )
+def made_by(accepted: str, kind: type[Made], make: Callable[[], Any]) -> Made:
+    """Return what code of the user's makes, or say what it must be if that fails."""
     with blaming(accepted):
-        made = factory(in_shape, n_outputs)
-    if not isinstance(made, nn.Module):
+        made = make()
+    if not isinstance(made, kind):
         raise ValueError(f"{accepted} returned {type(made).__name__}.")
     return made
 
@@ -133,12 +133,8 @@ def make_optimizer(
         "parameters, lr and weight_decay, and returns a torch.optim.Optimizer; "
         f"{optimizer!r}"
     )
-    with blaming(accepted):
-        make = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
-        made = make(*args, **kwargs)
-    if not isinstance(made, torch.optim.Optimizer):
-        raise ValueError(f"{accepted} returned {type(made).__name__}.")
-    return made
+    make = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
+    return made_by(accepted, torch.optim.Optimizer, lambda: make(*args, **kwargs))
 
 
 RESERVED = {"epoch_timer", "progress", "convergence", "annealing", "validation"}
