@@ -34,12 +34,6 @@ def _encode(labels: ArrayLike, name: str) -> tuple[NDArray, NDArray]:
     return classes, codes
 
 
-def _contingency(rows: NDArray, columns: NDArray, shape: tuple[int, int]) -> NDArray:
-    """How often each pair of codes occurs together."""
-    pairs = np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1])
-    return pairs.reshape(shape)
-
-
 def _match(
     labels_true: ArrayLike, labels_pred: ArrayLike, name: str = "labels_pred"
 ) -> tuple[NDArray, NDArray, NDArray, tuple[NDArray, NDArray]]:
@@ -53,7 +47,9 @@ def _match(
         )
     if len(true) == 0:
         raise ValueError(f"labels_true and {name} must hold at least one label.")
-    table = _contingency(true, pred, (len(classes), len(clusters)))
+    shape = len(classes), len(clusters)
+    pairs = np.ravel_multi_index((true, pred), shape)
+    table = np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
     return classes, clusters, table, linear_sum_assignment(table, maximize=True)
 
 
