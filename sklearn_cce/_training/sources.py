@@ -198,8 +198,9 @@ def as_tensor(
     X: np.ndarray, device: torch.device | str, dtype: torch.dtype = torch.float32
 ) -> Tensor:
     """Put an array on a device, without a copy where there need be none."""
-    X = np.require(X, X.dtype.newbyteorder("="), ["C", "W"])
-    return torch.from_numpy(X).to(device, dtype)
+    if not X.flags.writeable or not X.dtype.isnative:
+        X = cast(X, dtype)
+    return torch.from_numpy(np.ascontiguousarray(X)).to(device, dtype)
 
 
 def check_finite(X: Tensor, index: Index | None = None) -> None:
