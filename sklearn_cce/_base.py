@@ -21,12 +21,8 @@ from skorch.history import History
 from skorch.utils import noop
 from torch import nn
 
-from sklearn_cce._checks import Interval, StrOptions
-from sklearn_cce._graph.geometry import (
-    Geometry,
-    has_given_graph,
-    rows_for_graph,
-)
+from sklearn_cce._checks import Interval, StrOptions, refusing
+from sklearn_cce._graph.geometry import Geometry, has_given_graph, rows_for_graph
 from sklearn_cce._training.batches import (
     N_TRIED,
     Changes,
@@ -42,11 +38,7 @@ from sklearn_cce._training.inference import infer
 from sklearn_cce._training.inputs import check_samples
 from sklearn_cce._training.net import CollisionNet
 from sklearn_cce._training.process import drawing, seeded, usual_settings
-from sklearn_cce._training.sources import (
-    Source,
-    TensorSource,
-    take,
-)
+from sklearn_cce._training.sources import Source, TensorSource, take
 from sklearn_cce.modules import FLATTENING, MODULES, Scaling, without_head
 from sklearn_cce.views import Neighbors, View
 
@@ -59,6 +51,8 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 LARGEST = torch.finfo(torch.float64).max
 LARGEST_WEIGHT = torch.finfo(torch.float32).max
 """No number among the parameters may be larger, and no fairness weight."""
+
+Made = TypeVar("Made")
 
 ARRAYS = ("sparse matrix", np.ndarray)
 """What a graph may be given as."""
@@ -76,12 +70,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
     if device == "auto":
         return torch.device(next(d for d in ("cuda", "mps", "cpu") if d in usable))
     accepted = f"device must be 'auto' or one of {usable} on this machine"
-    try:
+    with refusing(f"{accepted}, with an index if wanted; got {device!r}"):
         resolved = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"{accepted}, with an index if wanted; got {device!r}.") from (
-            error
-        )
     count = torch.cuda.device_count() if resolved.type == "cuda" else 1
     if resolved.type not in usable or (resolved.index or 0) >= count:
         raise ValueError(f"{accepted}; got {device!r}, which is not available.")
@@ -109,7 +99,11 @@ def make_module(
         with blaming("module must be one that can be copied"):
             made = copy.deepcopy(module)
     else:
-        made = call_factory(module, in_shape, n_outputs)
+        accepted = (
+            "module must be a torch.nn.Module or a callable that takes (in_shape, "
+            f"n_outputs), here ({in_shape}, {n_outputs}), and returns one; {module!r}"
+        )
+        made = made_by(accepted, nn.Module, lambda: module(in_shape, n_outputs))
     if not any(p.requires_grad for p in made.parameters()):
         raise ValueError(f"module must have parameters to train; {module!r} has none.")
     if any(p.is_meta for p in made.parameters()):
@@ -121,17 +115,11 @@ def make_module(
     return nn.Sequential(Scaling(in_shape), made)
 
 
-def call_factory(
-    factory: Callable[..., nn.Module], in_shape: int | Sequence[int], n_outputs: int
-) -> nn.Module:
-    """Call what makes a network, and say what it must be if that fails."""
-    accepted = (
-        "module must be a torch.nn.Module or a callable that takes (in_shape, "
-        f"n_outputs), here ({in_shape}, {n_outputs}), and returns one; {factory!r}"
-    )
+def made_by(accepted: str, kind: type[Made], make: Callable[[], Any]) -> Made:
+    """Return what code of the user's makes, or say what it must be if that fails."""
     with blaming(accepted):
-        made = factory(in_shape, n_outputs)
-    if not isinstance(made, nn.Module):
+        made = make()
+    if not isinstance(made, kind):
         raise ValueError(f"{accepted} returned {type(made).__name__}.")
     return made
 
@@ -145,12 +133,8 @@ def make_optimizer(
         "parameters, lr and weight_decay, and returns a torch.optim.Optimizer; "
         f"{optimizer!r}"
     )
-    with blaming(accepted):
-        make = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
-        made = make(*args, **kwargs)
-    if not isinstance(made, torch.optim.Optimizer):
-        raise ValueError(f"{accepted} returned {type(made).__name__}.")
-    return made
+    make = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
+    return made_by(accepted, torch.optim.Optimizer, lambda: make(*args, **kwargs))
 
 
 RESERVED = {"epoch_timer", "progress", "convergence", "annealing", "validation"}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import operator
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -33,6 +35,49 @@ SHARES_TOLERANCE = 1e-4
 def type_of(value: Any) -> str:
     """Return the type of the numbers of an array or tensor, or that of anything."""
     return str(getattr(value, "dtype", type(value).__name__))
+
+
+UNREADABLE = TypeError, ValueError, RuntimeError, ArithmeticError
+"""What is raised where something cannot be read as numbers or labels."""
+
+
+@contextlib.contextmanager
+def refusing(
+    accepted: str,
+    caught: type[Exception] | tuple[type[Exception], ...] = UNREADABLE,
+    kind: type[Exception] = ValueError,
+) -> Iterator[None]:
+    """Turn errors that reading a parameter raises into one that says what it may be.
+
+    Parameters
+    ----------
+    accepted : str
+        The name of the parameter, and what it must be.
+    caught : type of exception, or tuple of these, default=UNREADABLE
+        What to turn.
+    kind : type of exception, default=ValueError
+        What to raise instead.
+    """
+    try:
+        yield
+    except caught as error:
+        raise kind(f"{accepted}; {error}") from error
+
+
+def is_real(value: Any) -> bool:
+    """Return whether it is a real number, and no truth value or duration."""
+    return isinstance(value, Real) and not isinstance(value, (bool, np.timedelta64))
+
+
+def as_float(value: Any) -> float:
+    """Return a real number as a float, infinite beyond the range, NaN for what is none.
+
+    The numbers of NumPy overflow in arithmetic, and not all numbers multiply tensors.
+    """
+    try:
+        return float(value) if is_real(value) else math.nan
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def as_whole(value: Any) -> int:
@@ -227,10 +272,8 @@ def check_weight(sample_weight: ArrayLike | None, samples: Any) -> np.ndarray | 
     accepted = f"sample_weight must be {n_samples} non-negative numbers, one per sample"
     if getattr(sample_weight, "dtype", None) == np.dtype(object):
         raise ValueError(f"{accepted}; got an array of objects.")
-    try:
+    with refusing(accepted, TypeError):
         weight = as_numbers(sample_weight)
-    except TypeError as error:
-        raise ValueError(f"{accepted}; {error}") from error
     if weight.shape not in ((), (n_samples,)):
         raise ValueError(f"{accepted}; got shape {weight.shape}.")
     check_finite_numbers(weight, "sample_weight")

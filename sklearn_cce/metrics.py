@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 from sklearn.utils import check_array, column_or_1d
 
-from sklearn_cce._checks import as_whole
+from sklearn_cce._checks import as_whole, refusing
 
 __all__ = ["clustering_accuracy", "expected_calibration_error", "match_clusters"]
 
@@ -18,38 +18,20 @@ N_BINS = 1_000_000
 
 def _column(labels: ArrayLike, name: str) -> NDArray:
     """Labels as an array with one axis."""
-    try:
+    with refusing(f"{name} must hold one label a sample"):
         return column_or_1d(labels)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{name} must hold one label a sample; {error}") from error
-
-
-def _any_missing(labels: NDArray) -> bool:
-    """Whether NaN, NaT, None or NA is among the labels."""
-    if labels.dtype != object:
-        return bool(np.any(labels != labels))
-    return any(label is None or bool(label != label) for label in labels)
 
 
 def _encode(labels: ArrayLike, name: str) -> tuple[NDArray, NDArray]:
     """Distinct labels in sorted order, and the position of each label among them."""
     labels = _column(labels, name)
-    try:
+    accepted = f"{name} must hold labels of one sortable type (numbers, strings, ...)"
+    with refusing(accepted, kind=TypeError):
         classes, codes = np.unique(labels, return_inverse=True)
-        missing = _any_missing(classes)
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"{name} must hold labels of one sortable type (numbers, strings, ...)."
-        ) from error
+        missing = any(label is None or label != label for label in classes)
     if missing:
         raise ValueError(f"{name} must not hold NaN, None or other missing labels.")
     return classes, codes
-
-
-def _contingency(rows: NDArray, columns: NDArray, shape: tuple[int, int]) -> NDArray:
-    """How often each pair of codes occurs together."""
-    pairs = np.bincount(rows * shape[1] + columns, minlength=shape[0] * shape[1])
-    return pairs.reshape(shape)
 
 
 def _match(
@@ -65,7 +47,9 @@ def _match(
         )
     if len(true) == 0:
         raise ValueError(f"labels_true and {name} must hold at least one label.")
-    table = _contingency(true, pred, (len(classes), len(clusters)))
+    shape = len(classes), len(clusters)
+    pairs = np.ravel_multi_index((true, pred), shape)
+    table = np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
     return classes, clusters, table, linear_sum_assignment(table, maximize=True)
 
 
@@ -170,18 +154,14 @@ def _agrees(labels_true: ArrayLike, pred: NDArray) -> NDArray:
 
 
 def _check_probabilities(probabilities: ArrayLike) -> NDArray:
-    try:
-        with np.errstate(over="ignore"):
-            checked = check_array(
-                probabilities,
-                dtype=[np.float64, np.float32],
-                input_name="probabilities",
-            )
-            sums = checked.sum(axis=1)
-    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        raise ValueError(
-            f"probabilities must be a table of numbers; {error}"
-        ) from error
+    with (
+        refusing("probabilities must be a table of numbers"),
+        np.errstate(over="ignore"),
+    ):
+        checked = check_array(
+            probabilities, dtype=[np.float64, np.float32], input_name="probabilities"
+        )
+        sums = checked.sum(axis=1)
     if checked.min() < 0 or not np.allclose(sums, 1, atol=1e-3):
         raise ValueError(
             "probabilities must be non-negative, with rows that sum to 1 within 1e-3."

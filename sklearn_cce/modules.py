@@ -66,6 +66,11 @@ def reach(X: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
     return near if bound > 0 else torch.ones_like(near), bound * unit
 
 
+def inverse_root(variance: Tensor) -> Tensor:
+    """Return what makes a variance 1; 1 where there is none."""
+    return variance.rsqrt() if variance > 0 else torch.ones(())
+
+
 def finite_rows(X: Any, n_values: int) -> Tensor:
     """Return samples as rows of float64, or raise an error that names X."""
     if not isinstance(X, Tensor):
@@ -153,26 +158,29 @@ class Scaling(nn.Module):
         ValueError
             If X is of another shape or not finite, or the weights are not as described.
         """
-        rows, near, bound = self._near(X, sample_weight)
-        mean = near @ rows
-        rows = rows - mean
-        unit = spread(rows[near > 0])
-        variance = (near @ rows.div_(unit).square_()).mean()
-        gain = variance.rsqrt() if variance > 0 else torch.ones(())
-        self._set(X.dtype, mean, gain / unit, bound * gain / unit)
+        rows, weight, mean, unit, bound = self._centre(X, sample_weight)
+        gain = inverse_root((weight @ rows.square_()).mean())
+        self._set(X.dtype, mean, gain / unit, bound * gain)
         return self
 
-    def _near(
+    def _centre(
         self, X: Tensor, sample_weight: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return rows in float64, their weights, 0 for far ones, and the bound."""
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Return what scales are found from, all in float64.
+
+        The rows, less their mean and in a unit of about their size, the weights, 0 for
+        far rows, the mean, the unit, and the bound of :func:`reach` in this unit.
+        """
         rows = finite_rows(X, self.shift.numel())
         weight = shares(sample_weight, rows)
         near, bound = reach(rows, weight)
         if not near.all():
             weight = weight * near
             weight = weight / weight.sum()
-        return rows, weight, bound
+        mean = weight @ rows
+        rows = rows - mean
+        unit = spread(rows[weight > 0])
+        return rows.div_(unit), weight, mean, unit, bound / unit
 
     def _set(
         self, dtype: torch.dtype, mean: Tensor, gain: Tensor, radius: Tensor
@@ -268,16 +276,12 @@ class PrincipalComponents(Scaling):
         ValueError
             If X is of another shape or not finite, or the weights are not as described.
         """
-        rows, near, bound = self._near(X, sample_weight)
-        mean = near @ rows
-        rows = rows - mean
-        unit = spread(rows[near > 0])
-        rows = (rows.div_(unit) * near.sqrt()[:, None]).float()
+        rows, weight, mean, unit, bound = self._centre(X, sample_weight)
+        rows = (rows * weight.sqrt()[:, None]).float()
         axes, variances = leading_axes(rows, self.axes.shape[1])
         self.axes.zero_()[:, : axes.shape[1]] = axes.to(self.axes)
-        variance = variances.sum() / self.axes.shape[1]
-        gain = variance.rsqrt() if variance > 0 else torch.ones(())
-        self._set(X.dtype, mean, gain / unit, bound * gain / unit)
+        gain = inverse_root(variances.sum() / self.axes.shape[1])
+        self._set(X.dtype, mean, gain / unit, bound * gain)
         return self
 
     def forward(self, x: Tensor) -> Tensor:
@@ -374,41 +378,6 @@ def layer_widths(hidden: Sequence[int]) -> tuple[int, ...]:
     return widths
 
 
-class Linear(nn.Sequential):
-    """Linear classifier on scaled, flattened features.
-
-    Parameters
-    ----------
-    in_shape : int or tuple of int
-        Shape of one sample.
-    n_outputs : int
-        Number of clusters or classes.
-    n_components : int, default=None
-        Where there are more features, their leading principal components take their
-        place. None means that all features are used.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_cce.modules import Linear
-    >>> Linear(4, 3)(torch.zeros(2, 4)).shape
-    torch.Size([2, 3])
-    """
-
-    def __init__(
-        self,
-        in_shape: int | Sequence[int],
-        n_outputs: int,
-        n_components: int | None = None,
-    ) -> None:
-        super().__init__()
-        n_outputs = whole_number("n_outputs", n_outputs)
-        width = n_elements(in_shape)
-        self.flatten = nn.Flatten()
-        self.scaling = input_scaling(width, n_components)
-        self.head = nn.Linear(n_kept(width, n_components), n_outputs)
-
-
 class MLP(nn.Sequential):
     """Multilayer perceptron with rectified linear units on scaled, flattened features.
 
@@ -450,6 +419,36 @@ class MLP(nn.Sequential):
             self.add_module(f"relu{i}", nn.ReLU())
             width = next_width
         self.head = nn.Linear(width, n_outputs)
+
+
+class Linear(MLP):
+    """Linear classifier on scaled, flattened features.
+
+    Parameters
+    ----------
+    in_shape : int or tuple of int
+        Shape of one sample.
+    n_outputs : int
+        Number of clusters or classes.
+    n_components : int, default=None
+        Where there are more features, their leading principal components take their
+        place. None means that all features are used.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_cce.modules import Linear
+    >>> Linear(4, 3)(torch.zeros(2, 4)).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(
+        self,
+        in_shape: int | Sequence[int],
+        n_outputs: int,
+        n_components: int | None = None,
+    ) -> None:
+        super().__init__(in_shape, n_outputs, (), n_components)
 
 
 class VGG4(nn.Sequential):
@@ -553,16 +552,13 @@ class FeatureScaling(Scaling):
         FeatureScaling
             The layer itself.
         """
-        rows, near, _ = self._near(X, sample_weight)
-        mean = near @ rows
-        rows = rows - mean
-        unit = spread(rows[near > 0])
-        deviation = (near @ rows.div_(unit).square()).sqrt()
+        rows, weight, mean, unit, _ = self._centre(X, sample_weight)
+        deviation = (weight @ rows.square()).sqrt()
         gain = torch.ones_like(deviation)
         if (deviation > 0).any():
             gain = 1 / deviation.clamp_min(deviation[deviation > 0].median())
             gain /= (deviation * gain).square().mean().sqrt()
-        _, bound = reach(rows.mul_(gain), near)
+        _, bound = reach(rows.mul_(gain), weight)
         self._set(X.dtype, mean, gain / unit, bound)
         return self
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklearn_cce._checks import SHARES_TOLERANCE, as_numbers
+from sklearn_cce._checks import SHARES_TOLERANCE, as_numbers, refusing
 
 
 def check_shares(name: str, shares: ArrayLike, n: int, each: str) -> np.ndarray:
@@ -34,13 +34,11 @@ def check_shares(name: str, shares: ArrayLike, n: int, each: str) -> np.ndarray:
     """
     accepted = (
         f"{name} must be {n} non-negative numbers that sum to 1, one per {each}; got "
-        f"{shares!r}."
+        f"{shares!r}"
     )
-    try:
+    with refusing(accepted, TypeError):
         numbers = as_numbers(shares)
-    except TypeError as error:
-        raise ValueError(accepted) from error
     fits = numbers.shape == (n,) and bool(((numbers >= 0) & (numbers < 2)).all())
     if not fits or abs(numbers.sum() - 1) > SHARES_TOLERANCE:
-        raise ValueError(accepted)
+        raise ValueError(f"{accepted}.")
     return numbers

@@ -6,7 +6,7 @@ A source hands out any of its samples as one tensor on the device.
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,33 +24,6 @@ N_SCALING_SAMPLES = 16_384
 """The scale of the input is estimated on no more samples than this."""
 
 Index = slice | Tensor
-
-
-class Source(Protocol):
-    """What all sources have.
-
-    Attributes
-    ----------
-    resident : bool
-        Whether the samples lie on the device, where an index must lie too then.
-    device : torch.device
-        Where the batches go.
-    dtype : torch.dtype
-        What the batches are: float32 or float64.
-    shape : tuple of int
-        Shape of all samples, (n_samples, ...).
-    """
-
-    resident: bool
-    device: torch.device
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: Index) -> Tensor:
-        """Return the samples of an index, on the device."""
-        ...
 
 
 class TensorSource:
@@ -93,10 +66,7 @@ class ArraySource:
     resident = False
 
     def __init__(
-        self,
-        X: np.ndarray,
-        device: torch.device,
-        dtype: torch.dtype = torch.float32,
+        self, X: np.ndarray, device: torch.device, dtype: torch.dtype = torch.float32
     ) -> None:
         self.X = X
         self.file = memory_map(X)
@@ -188,6 +158,22 @@ class DatasetSource:
         rows = torch.stack(items).to(self.dtype)
         check_finite(rows, torch.tensor(places))
         return rows.to(self.device)
+
+
+Source = TensorSource | ArraySource | DatasetSource
+"""What hands out samples of an index, a slice or a tensor, on the device.
+
+Attributes
+----------
+resident : bool
+    Whether the samples lie on the device, where an index must lie too then.
+device : torch.device
+    Where the batches go.
+dtype : torch.dtype
+    What the batches are: float32 or float64.
+shape : tuple of int
+    Shape of all samples, (n_samples, ...).
+"""
 
 
 def as_sample(item: Any) -> Tensor:

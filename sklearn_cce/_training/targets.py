@@ -19,6 +19,7 @@ from sklearn_cce._checks import (
     check_finite_numbers,
     map_objects,
     numeric,
+    refusing,
     to_array,
     warn,
 )
@@ -144,10 +145,8 @@ def read_labels(
         return from_distributions(y, missing, classes)
     if y.ndim == 2:
         y, missing = column_as_labels(y), missing[:, 0]
-    try:
+    with refusing(ACCEPTED, TypeError):
         return from_labels(y, missing, classes, others)
-    except TypeError as error:
-        raise ValueError(f"{ACCEPTED}; {error}") from error
 
 
 def as_array(y: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -156,10 +155,8 @@ def as_array(y: Any) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(
             "This classifier requires y to be passed, but the target y is None."
         )
-    try:
+    with refusing(ACCEPTED, TypeError):
         array, missing = to_array(y)
-    except TypeError as error:
-        raise ValueError(f"{ACCEPTED}; {error}") from error
     if array.ndim not in (1, 2) or not array.size:
         got = f"shape {array.shape}" if array.ndim else type(y).__name__
         raise ValueError(f"{ACCEPTED}; got {got}.")
@@ -187,11 +184,9 @@ def column_as_labels(y: np.ndarray) -> np.ndarray:
 def check_classes(classes: ArrayLike) -> np.ndarray:
     """Return the classes sorted, or say what is wrong with them."""
     accepted = "classes must be at least 2 class labels, each once"
-    try:
+    with refusing(accepted, TypeError):
         given, missing = to_array(classes)
         found = np.unique(check_labels(given[~missing], "classes"))
-    except TypeError as error:
-        raise ValueError(f"{accepted}; {error}") from error
     if given.ndim != 1 or not 2 <= len(found) == len(given):
         raise ValueError(f"{accepted}; got {classes!r}.")
     return found
@@ -312,10 +307,8 @@ def from_distributions(
     y: np.ndarray, missing: np.ndarray, classes: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return classes, which rows of a matrix hold a distribution, and these."""
-    try:
+    with refusing(f"{ACCEPTED}; y holds no numbers", TypeError):
         targets = numeric(y, missing)
-    except TypeError as error:
-        raise ValueError(f"{ACCEPTED}; y holds no numbers: {error}") from error
     labelled = ~np.isnan(targets).all(1)
     check_rows(targets, ~labelled)
     targets = targets[labelled]
@@ -407,16 +400,9 @@ def class_weights(
         means = masses.sum() / max(np.count_nonzero(masses), 1)
         known = masses > NEGLIGIBLE * masses.sum()
         return np.divide(means, masses, np.zeros_like(masses), where=known)
-    weights = weights_of_dict(class_weight, classes)
+    with refusing(WEIGHTS_ACCEPTED):
+        as_numbers(list(class_weight.values()))
+        weights = compute_class_weight(class_weight, classes=classes, y=classes)
     if not (weights.any() and ((weights >= 0) & (weights < TOO_LARGE)).all()):
         raise ValueError(f"{WEIGHTS_ACCEPTED}; got {class_weight!r}.")
     return weights
-
-
-def weights_of_dict(class_weight: dict, classes: np.ndarray) -> np.ndarray:
-    """Return the weight of each class, 1 where none is given."""
-    try:
-        as_numbers(list(class_weight.values()))
-        return compute_class_weight(class_weight, classes=classes, y=classes)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{WEIGHTS_ACCEPTED}; {error}") from error

@@ -1,17 +1,15 @@
 """The losses as functions: checks of the input, reductions, and one function each."""
 
-import math
 import operator
 from collections.abc import Callable
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sklearn_cce._checks import type_of
+from sklearn_cce._checks import as_float, is_real, refusing, type_of
 
 from . import _kernels as kernels
 from ._kernels import Kernel
@@ -31,51 +29,27 @@ _REDUCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def _check_reduction(reduction: str) -> None:
+def check_options(ignore_index: int, reduction: str) -> None:
+    """Raise an error that names it where an option of all losses is not accepted."""
     if not isinstance(reduction, str) or reduction not in _REDUCTIONS:
         raise ValueError(
             f"reduction must be one of {sorted(_REDUCTIONS)}; got {reduction!r}."
         )
-
-
-def _check_index(ignore_index: int) -> None:
-    if not _is_a(Integral, ignore_index):
+    if not (is_real(ignore_index) and isinstance(ignore_index, Integral)):
         raise TypeError(f"ignore_index must be an integer; got {ignore_index!r}.")
     if not -(2**63) <= operator.index(ignore_index) < 2**63:
         raise ValueError(f"ignore_index must fit into int64; got {ignore_index!r}.")
 
 
-def check_options(ignore_index: int, reduction: str) -> None:
-    """Raise an error that names it where an option of all losses is not accepted."""
-    _check_reduction(reduction)
-    _check_index(ignore_index)
-
-
 def check_number(name: str, value: float) -> float:
-    """Return an option of a loss's own as a float, or raise an error that names it.
-
-    Not all numbers can be multiplied by tensors, and those of NumPy may overflow.
-    """
-    if not _is_a(Real, value):
+    """Return an option of a loss's own as a float, or raise an error that names it."""
+    if not is_real(value):
         raise TypeError(f"{name} must be a real number; got {type_of(value)}.")
     low, high = _RANGES[name]
-    number = _as_float(value)
+    number = as_float(value)
     if not low <= number <= high:
         raise ValueError(f"{name} must lie in [{low}, {high}]; got {value!r}.")
     return number
-
-
-def _is_a(kind: type, value: object) -> bool:
-    """Say whether it is a number of a kind, and no truth value or duration."""
-    return isinstance(value, kind) and not isinstance(value, (bool, np.timedelta64))
-
-
-def _as_float(value: float) -> float:
-    """Return a real number as a float, infinity where it is beyond the range."""
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
 
 
 def _is_floating(value: object) -> bool:
@@ -133,15 +107,14 @@ def _of_classes(
     kernel: Kernel, log_p: Tensor, index: Tensor, counted: Tensor
 ) -> Tensor:
     """Unweighted losses of class indices."""
-    try:
+    accepted = (
+        f"target must hold class indices in [0, {log_p.shape[1]}), or ignore_index"
+    )
+    with refusing(accepted, RuntimeError):
         # Both are -ln s of the class, which needs no one-hot target.
         if kernel is kernels.collision or kernel is kernels.shannon:
             return -log_p.gather(1, index.unsqueeze(1)).squeeze(1)
         target = _one_hot(index, counted, log_p)
-    except RuntimeError as error:
-        raise ValueError(
-            f"target must hold class indices in [0, {log_p.shape[1]}), or ignore_index."
-        ) from error
     return kernel(log_p, target)
 
 

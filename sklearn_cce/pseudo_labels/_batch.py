@@ -244,12 +244,6 @@ def share_of_high(
     return torch.where(slope_high > slope_low, share.clamp(0, 1), torch.ones_like(t))
 
 
-def first_lines(probabilities: Tensor, prices: Tensor) -> tuple[Tensor, Tensor]:
-    """The highest line at t = 0, and the steepest."""
-    high = row_argmax(probabilities)
-    return prices.argmax().repeat(len(high)), high
-
-
 def row_argmax(matrix: Tensor) -> Tensor:
     """Column of the largest entry of every row, shape (n_rows,).
 
@@ -268,7 +262,9 @@ def _best_at_prices(
     probabilities: Tensor, prices: Tensor, shares: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Two-class labels after a few cutting planes, and the dual's curvature."""
-    low, high = first_lines(probabilities, prices)
+    # The steepest line, and the highest at t = 0.
+    high = row_argmax(probabilities)
+    low = prices.argmax().expand_as(high)
     for _ in range(_CUTS):
         cut = cut_rows(probabilities, prices, low, high)
         low, high = cut.low, cut.high

@@ -10,7 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_cce._checks import SHARES_TOLERANCE, as_whole, type_of
+from sklearn_cce._checks import (
+    SHARES_TOLERANCE,
+    as_float,
+    as_whole,
+    is_real,
+    refusing,
+    type_of,
+)
 
 # Where double precision tells no difference: a fairness weight below the range hardly
 # weighs, above it no labels are more balanced.
@@ -27,7 +34,6 @@ NEGLIGIBLE = 1e-30
 _ROW_ERROR = 1e-2
 
 _INFINITY = float("inf")
-_UNREADABLE = TypeError, ValueError, RuntimeError, OverflowError
 
 
 def check_number(
@@ -36,12 +42,9 @@ def check_number(
     """A real number that passes the test, also from an array without axes."""
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         value = value.item()
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    if not is_real(value):
         raise TypeError(f"{name} must be {accepted}, got {value!r}")
-    try:
-        number = float(value)
-    except OverflowError as error:
-        raise ValueError(f"{name} must be {accepted} of float64") from error
+    number = as_float(value)
     if not test(number):  # also catches NaN
         raise ValueError(f"{name} must be {accepted}, got {value!r}")
     return number
@@ -64,11 +67,6 @@ def checked_fairness(fairness_weight: Any) -> float:
     return confined(weight)
 
 
-def checked_tolerance(tol: Any) -> float:
-    """The tolerance; any non-negative number."""
-    return check_number("tol", tol, "a non-negative number", lambda value: value >= 0)
-
-
 def checked_steps(max_iter: Any) -> int:
     """The largest number of iterations."""
     steps = as_whole(max_iter)
@@ -81,16 +79,15 @@ def checked_steps(max_iter: Any) -> int:
 
 def real_array(name: str, values: Any) -> np.ndarray:
     """Real numbers as an array; those of a table or series by position."""
-    try:
+    with refusing(f"{name} must be an array of real numbers", kind=TypeError):
         array = np.asarray(values)
         if np.ma.is_masked(values):
             raise ValueError("masked entries have no value")
         if array.dtype.kind == "O" and array.ndim:
             array = np.array([_real(v) for v in array.flat]).reshape(array.shape)
-    except _UNREADABLE as error:
-        raise TypeError(f"{name} must be an array of real numbers: {error}") from error
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must be real numbers, got {_kind(values, array)}")
+        got = array.dtype if array.ndim else type(values).__name__
+        raise TypeError(f"{name} must be real numbers, got {got}")
     return array
 
 
@@ -98,10 +95,6 @@ def _real(value: Any) -> float:
     if not isinstance(value, numbers.Real):
         raise TypeError(f"got {value!r}")
     return float(value)
-
-
-def _kind(values: Any, array: np.ndarray) -> str:
-    return str(array.dtype) if array.ndim else type(values).__name__
 
 
 def check_dense(name: str, tensor: Tensor) -> None:

@@ -129,7 +129,7 @@ def pgd_steps(problem: Problem[Tensor], labels: Tensor) -> Iterator[None]:
     size = 1.0 / (1 + problem.fairness_weight)
     while True:
         step = _direction(problem, labels, gradient, size)
-        along = Along(match, _matches(problem, step), mean, _mean(problem, step))
+        along = Along(match, _matches(problem, step), mean, problem.mean(step))
         length = line_search(problem, along)
         labels += step.mul_(length)
         yield
@@ -163,11 +163,3 @@ def _rounded(labels: Tensor, dtype: torch.dtype) -> Tensor:
         return labels
     rounded = labels.to(dtype)
     return rounded.masked_fill_((rounded == 0) & (labels > 0), smallest_positive(dtype))
-
-
-def _mean(problem: Problem[Tensor], step: Tensor) -> Tensor:
-    """Weighted mean of a step, whose rows sum to zero."""
-    total = torch.zeros_like(problem.prior)
-    for rows in problem.chunks():
-        total += problem.weights[rows] @ step[rows].to(total.dtype)
-    return total / problem.n_samples

@@ -106,11 +106,11 @@ class Problem(Generic[Rows]):
             total += (self.weights[rows] / part.sum(1)) @ part
         return total / self.n_samples
 
-    def mean_predictions(self) -> Tensor:
-        """Weighted mean of the predictions, float64, shape (n_classes,)."""
+    def mean(self, matrix: Labels) -> Tensor:
+        """Weighted mean of the rows as they are, float64, shape (n_classes,)."""
         total = torch.zeros_like(self.prior)
         for rows in self.chunks():
-            total += self.weights[rows] @ self.probabilities[rows].double()
+            total += self.weights[rows] @ matrix[rows].double()
         return total / self.n_samples
 
     def prices(self, mean_labels: Tensor) -> Tensor:

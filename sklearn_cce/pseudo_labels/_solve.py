@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,10 +13,10 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from ._checks import (
-    check_dense,
+    check_floating,
+    check_number,
     checked_init,
     checked_steps,
-    checked_tolerance,
     real_array,
 )
 from ._em import solve_em
@@ -25,22 +25,13 @@ from ._pgd import solve_pgd
 from ._problem import Labels, Problem, build_problem, relative_gap
 from ._result import PseudoLabelResult, Solution
 
-
-class Method(Protocol):
-    """A solver of whole problems."""
-
-    def __call__(
-        self,
-        problem: Problem[Tensor],
-        *,
-        max_iter: int,
-        tol: float,
-        init: Tensor | None,
-    ) -> Solution:
-        """Labels with a gap of ``tol * max(1, abs(objective))``, or the best found."""
-
-
-METHODS: dict[str, Method] = {"exact": solve_exact, "em": solve_em, "pgd": solve_pgd}
+# Each takes a problem, ``max_iter``, ``tol`` and ``init``, and returns labels with
+# a gap of ``tol * max(1, abs(objective))``, or the best it found.
+METHODS: dict[str, Callable[..., Solution]] = {
+    "exact": solve_exact,
+    "em": solve_em,
+    "pgd": solve_pgd,
+}
 _DEFAULT_MAX_ITER = {"exact": 500, "em": 1000, "pgd": 2000}
 Restore = Callable[[Tensor], Any]
 
@@ -130,7 +121,7 @@ def solve_pseudo_labels(
     """
     _check_choices(method, sparse_output)
     steps = _DEFAULT_MAX_ITER[method] if max_iter is None else checked_steps(max_iter)
-    tol = checked_tolerance(tol)
+    tol = check_number("tol", tol, "a non-negative number", lambda value: value >= 0)
     tensor, restore, restore_prices = _as_tensor(probabilities)
     with torch.no_grad():
         problem = build_problem(tensor, fairness_weight, prior, sample_weight)
@@ -225,14 +216,12 @@ def _as_tensor(probabilities: Any) -> tuple[Tensor, Restore, Restore]:
         return _from_torch(probabilities)
     array = real_array("probabilities", probabilities)
     kind = array.dtype if array.dtype.kind == "f" else np.dtype(float)
+    kind = kind.newbyteorder("=")
     native = np.float32 if kind.itemsize <= 4 else np.float64
     with np.errstate(over="ignore"):
-        array = np.ascontiguousarray(array, dtype=native)
-    if not array.flags.writeable:
-        array = array.copy()
-    kind = kind.newbyteorder("=")
+        tensor = torch.from_numpy(np.require(array, native, ["C", "W"]))
     wide = np.promote_types(kind, np.float32)
-    return torch.from_numpy(array), _to_numpy(kind), _to_numpy(wide)
+    return tensor, _to_numpy(kind), _to_numpy(wide)
 
 
 def _to_numpy(dtype: np.dtype) -> Restore:
@@ -240,16 +229,8 @@ def _to_numpy(dtype: np.dtype) -> Restore:
 
 
 def _from_torch(probabilities: Tensor) -> tuple[Tensor, Restore, Restore]:
-    check_dense("probabilities", probabilities)
-    if not probabilities.is_floating_point():
-        raise TypeError(
-            f"probabilities must be floating point, got {probabilities.dtype}"
-        )
+    check_floating("probabilities", probabilities)
     kind = probabilities.dtype
     wide = kind if kind.itemsize > 4 else torch.float32
     tensor = probabilities.detach().to(wide)
-    return tensor, _to_torch(kind), _to_torch(wide)
-
-
-def _to_torch(dtype: torch.dtype) -> Restore:
-    return lambda out: out.to(dtype)
+    return tensor, lambda out: out.to(kind), lambda out: out.to(wide)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from sklearn_cce._checks import whole_number
+from sklearn_cce._checks import refusing, whole_number
 
 SMALLEST_WEIGHT = 1e-20
 """Weights whose largest lies between this and its inverse are taken as they are."""
@@ -55,9 +55,8 @@ class Neighbors:
     def __post_init__(self) -> None:
         for name in ("n_neighbors", "n_steps"):
             value = getattr(self, name)
-            if name == "n_neighbors" and value is None:
-                continue
-            object.__setattr__(self, name, whole_number(name, value))
+            if value is not None or name == "n_steps":
+                object.__setattr__(self, name, whole_number(name, value))
 
     def given(self, n_samples: int) -> sp.csr_matrix | None:
         """Return the links of the given graph, if there is one.
@@ -94,10 +93,8 @@ def as_links(graph: Any) -> sp.csr_matrix:
         If it is no matrix of finite, non-negative numbers.
     """
     accepted = "A graph in views must be a matrix of finite, non-negative numbers"
-    try:
+    with refusing(f"{accepted}; got {type(graph).__name__}"):
         links = sp.csr_matrix(graph, copy=True)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{accepted}; got {type(graph).__name__}.") from error
     if links.dtype.kind not in "fiub":
         raise ValueError(f"{accepted}; its type is {links.dtype}.")
     links = links.astype(np.float64)

@@ -12,12 +12,13 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
-from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, conv2d, grid_sample
+
+from sklearn_cce._checks import as_float
 
 Interval = tuple[float, float]
 Range = float | Interval
@@ -32,19 +33,6 @@ CUT_OFF = 3.0
 
 LEAST_SIGMA = 1e-3
 """With this standard deviation or less, in pixels, a kernel has one entry."""
-
-
-def as_float(value: Any) -> float:
-    """Return a real number as a float, or NaN for what is none, such as a truth value.
-
-    The numbers of NumPy overflow in arithmetic, and its durations count as real.
-    """
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return math.nan
-    try:
-        return float(value)
-    except (TypeError, OverflowError):
-        return math.nan
 
 
 def check_number(name: str, value: Any, lowest: float, highest: float) -> float:
@@ -175,8 +163,26 @@ class _Transform(nn.Module):
     _accepted = "a batch of floating-point numbers"
     _n_axes: int | None = None
 
-    def _changed(self, x: Any) -> Tensor:
-        """Return what a batch becomes, or raise an error that names x."""
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a changed copy of a batch.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, ...), float32
+            Samples, or images of shape (n, channels, height, width); not changed.
+
+        Returns
+        -------
+        Tensor of the shape of x, float32
+            A view of every sample.
+
+        Raises
+        ------
+        TypeError
+            If the batch is no tensor.
+        ValueError
+            If it has another number of axes, or integers or complex numbers.
+        """
         accepted = f"{type(self).__name__} takes as x {self._accepted}"
         if not isinstance(x, Tensor):
             raise TypeError(f"{accepted}; got {type(x).__name__}.")
@@ -199,28 +205,6 @@ class _ImageTransform(_Transform):
 
     _accepted = "floating-point images of shape (n, channels, height, width)"
     _n_axes = 4
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return a changed copy of a batch of images.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n, channels, height, width), float32
-            Images; not changed.
-
-        Returns
-        -------
-        Tensor of shape (n, channels, height, width), float32
-            A view of every image.
-
-        Raises
-        ------
-        TypeError
-            If the batch is no tensor.
-        ValueError
-            If it has another number of axes, or integers.
-        """
-        return self._changed(x)
 
 
 class GaussianNoise(_Transform):
@@ -248,28 +232,6 @@ class GaussianNoise(_Transform):
     def __init__(self, scale: float = 0.1) -> None:
         super().__init__()
         self.scale = check_number("scale", scale, 0, 100)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return a noisy copy of a batch.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n, ...), float32
-            Samples with any number of axes; not changed.
-
-        Returns
-        -------
-        Tensor of shape (n, ...), float32
-            The samples with noise.
-
-        Raises
-        ------
-        TypeError
-            If the batch is no tensor.
-        ValueError
-            If it has integers or complex numbers.
-        """
-        return self._changed(x)
 
     def _change(self, x: Tensor) -> Tensor:
         deviation = self.scale * x.std(correction=0)
@@ -467,10 +429,7 @@ class ColorJitter(_ImageTransform):
     """
 
     def __init__(
-        self,
-        brightness: Range = 0.4,
-        contrast: Range = 0.4,
-        saturation: Range = 0.4,
+        self, brightness: Range = 0.4, contrast: Range = 0.4, saturation: Range = 0.4
     ) -> None:
         super().__init__()
         self.brightness = check_interval("brightness", brightness, 0, 100, centre=1)
@@ -564,19 +523,11 @@ def blur_rows(x: Tensor, kernel: Tensor) -> Tensor:
     return conv2d(rows, kernel[:, None, None], groups=n).view(x.shape)
 
 
-OWN = {
-    ColorJitter,
-    GaussianBlur,
-    GaussianNoise,
-    RandomAffine,
-    RandomCrop,
-    RandomHorizontalFlip,
-}
-"""What is known to draw from the generator that it is given, and from no other."""
-
-
 def is_own(transform: Callable[[Tensor], Tensor]) -> bool:
-    """Return whether a transform is one of those here, or a sequence of them."""
+    """Return whether a transform is one of those here, or a sequence of them.
+
+    They are known to draw from the generator that they are given, and from no other.
+    """
     if type(transform) is nn.Sequential:
         return all(map(is_own, transform))
-    return type(transform) in OWN
+    return type(transform).__module__ == __name__

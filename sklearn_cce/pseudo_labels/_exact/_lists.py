@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,27 +18,11 @@ _SAMPLE = 3000
 _FIRST = 1e300
 
 
-class Columns(Protocol):
-    """How the columns of a chunk of rows belong to the prices."""
-
-    def gather(self, prices: Tensor) -> Tensor:
-        """Prices in the shape of the rows, or in one that is broadcast to it."""
-
-    def scatter(self, part: Tensor) -> Tensor:
-        """Sum over the rows, by price."""
-
-    def subtract_squares(self, matrix: Tensor, *factors: Tensor) -> None:
-        """Subtract half of ``factor.T @ factor`` for every factor.
-
-        Up to a skew-symmetric part: the matrix and its transpose are added up later.
-        """
-
-
 class AllClasses:
     """Rows that may use every class; their arrays have n_classes columns."""
 
     def gather(self, prices: Tensor) -> Tensor:
-        """Prices in the shape of the rows."""
+        """Prices in the shape of the rows, or in one that is broadcast to it."""
         return prices
 
     def scatter(self, part: Tensor) -> Tensor:
@@ -46,7 +30,10 @@ class AllClasses:
         return part.sum(0)
 
     def subtract_squares(self, matrix: Tensor, *factors: Tensor) -> None:
-        """Subtract half of ``factor.T @ factor`` for every factor."""
+        """Subtract half of ``factor.T @ factor`` for every factor.
+
+        Up to a skew-symmetric part: the matrix and its transpose are added up later.
+        """
         for factor in factors:
             matrix.addmm_(factor.T, factor, alpha=-0.5)
 
@@ -78,6 +65,10 @@ class ListedClasses(NamedTuple):
             block.addcmul_(factor.index_select(1, left), factor.index_select(1, right))
         block *= torch.where(left == right, 0.5, 1.0)
         matrix.view(-1).index_add_(0, pair.flatten(), block.flatten(), alpha=-1)
+
+
+# How the columns of a chunk of rows belong to the prices.
+Columns = AllClasses | ListedClasses
 
 
 @dataclass(frozen=True)

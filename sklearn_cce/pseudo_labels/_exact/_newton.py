@@ -13,13 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .._problem import (
-    Predictions,
-    Problem,
-    certificate,
-    dual_figures,
-    relative_gap,
-)
+from .._problem import Predictions, Problem, certificate, dual_figures, relative_gap
 from .._rows import solve_rows
 from ._labels import PairLabels
 

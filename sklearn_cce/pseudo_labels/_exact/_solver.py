@@ -172,7 +172,7 @@ class Attempts(PathAttempts[Tensor]):
     @cached_property
     def first(self) -> DualState:
         """What the prices of the predictions imply."""
-        prices = self.problem.prices(self.problem.mean_predictions())
+        prices = self.problem.prices(self.problem.mean(self.problem.probabilities))
         return dual_pass(self.problem, prices)
 
     @cached_property
