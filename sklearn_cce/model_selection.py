@@ -269,8 +269,8 @@ def stability_curve(
         ``n_clusters``, ``stability_mean`` and ``stability_std``, arrays of shape
         (n_numbers,): the mean over all pairs of subsets, at most 1, and the standard
         deviation. ``best_n_clusters``: the largest number whose mean is no further
-        below the best than the standard deviation of the best; small numbers agree
-        easily, so that of numbers that are level the largest says most.
+        below the best than the standard error of the difference; where clusters are
+        nested several numbers are level, and the largest says most.
 
     Raises
     ------
@@ -321,7 +321,9 @@ def stability_curve(
         ]
     )
     mean, std = agreement.mean(axis=1), agreement.std(axis=1)
-    level = mean >= mean.max() - std[mean.argmax()]
+    best = mean.argmax()
+    error = np.sqrt((std**2 + std[best] ** 2) / agreement.shape[1])
+    level = mean >= mean[best] - error
     return Bunch(
         n_clusters=np.array(numbers),
         stability_mean=mean,
