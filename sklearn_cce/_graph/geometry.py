@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -22,6 +21,7 @@ from sklearn_cce._graph.neighbors import (
 from sklearn_cce._graph.start import Start, initial_labels
 from sklearn_cce._training.batches import Samples, rows_for_scale
 from sklearn_cce._training.inference import infer
+from sklearn_cce._training.process import once
 from sklearn_cce.modules import input_scaling
 from sklearn_cce.views import Neighbors, View
 
@@ -131,26 +131,26 @@ class Geometry:
         self._graphs: dict[int, sp.csr_matrix] = {}
         self._features: Tensor | None = None
 
-    @cached_property
+    @once
     def embedding(self) -> Tensor:
         """Features of the samples."""
         return embed(self.samples)
 
-    @cached_property
+    @once
     def distinct(self) -> Distinct:
         """Which samples are equal."""
         return distinct(self.embedding.cpu().numpy())
 
     def with_groups(self, n_groups: int) -> Geometry:
         """Return the geometry for another number of groups, with the same graphs."""
-        shared = self.embedding, self.distinct, self.angles
         other = Geometry(
             self.samples,
             [*self.neighbors, *self.transforms],
             n_groups,
             self.n_neighbors,
         )
-        other.embedding, other.distinct, other.angles = shared
+        for name in ("embedding", "distinct", "angles"):
+            vars(other)[name] = getattr(self, name)
         other._graphs = self._graphs
         return other
 
@@ -159,7 +159,7 @@ class Geometry:
         """What neighbours are looked for in: the embedding, or what the start found."""
         return self.embedding if self._features is None else self._features
 
-    @cached_property
+    @once
     def angles(self) -> bool:
         """Whether angles are compared to find neighbours."""
         return compares_angles(self.embedding)
@@ -188,7 +188,7 @@ class Geometry:
         links = lifted.data, same.rows[lifted.indices], lifted.indptr
         return sp.csr_matrix(links, shape=(len(same.kind), len(same.kind)))
 
-    @cached_property
+    @once
     def crowding(self) -> float:
         """How many times faster a network must turn to tell the groups apart.
 

@@ -15,11 +15,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
+
+Value = TypeVar("Value")
 
 _lock = threading.RLock()
 
@@ -212,6 +214,28 @@ def drawing(*, only_torch: bool = False) -> contextlib.AbstractContextManager:
     if stream is None:
         return contextlib.nullcontext()
     return stream.drawn(only_torch=only_torch)
+
+
+class once(Generic[Value]):  # noqa: N801
+    """A property that is computed when it is first read.
+
+    Unlike :class:`functools.cached_property` of Python 3.11 it holds no lock for all
+    instances, for which a thread would wait that keeps the others out.
+
+    Parameters
+    ----------
+    compute : callable
+        Computes the value of an instance.
+    """
+
+    def __init__(self, compute: Callable[[Any], Value]) -> None:
+        self.compute, self.__doc__ = compute, compute.__doc__
+
+    def __get__(self, instance: Any, owner: type) -> Value:
+        """Return the value, which then takes the place of the property."""
+        value = self.compute(instance)
+        vars(instance)[self.compute.__name__] = value
+        return value
 
 
 def on_host() -> contextlib.AbstractContextManager:

@@ -2,6 +2,7 @@
 
 import contextlib
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from numpy.testing import assert_array_equal
 
 from sklearn_cce import CollisionClusterer
+from sklearn_cce._training.process import once
 from tests.helpers import classify, small
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -97,3 +99,30 @@ def test_samples_and_networks_made_without_gradients(setting, X, quick):
         quick(module=module, batch_size=16).fit(tensor).predict_proba(X),
         expected.predict_proba(X),
     )
+
+
+def test_a_property_computed_once_makes_no_thread_wait_for_another():
+    class Slow:
+        def __init__(self, wait):
+            self.wait = wait
+
+        @once
+        def value(self):
+            """What the wait gives."""
+            return self.wait()
+
+    begun, ended = threading.Event(), threading.Event()
+
+    def long():
+        begun.set()
+        return ended.wait(10)
+
+    first = Slow(long)
+    thread = threading.Thread(target=lambda: first.value)
+    thread.start()
+    assert begun.wait(10)
+    other = Slow(lambda: object())
+    assert other.value is other.value  # while the first is still computing
+    ended.set()
+    thread.join(10)
+    assert first.value is True
