@@ -78,11 +78,6 @@ class Balance:
     prior: np.ndarray
 
     @property
-    def is_even(self) -> bool:
-        """Whether equal shares are wanted."""
-        return bool(np.ptp(self.prior) == 0)
-
-    @property
     def within_information(self) -> Balance:
         """The part of the balance up to lambda = 1, which the links weigh up."""
         return replace(self, weight=min(self.weight, 1.0))

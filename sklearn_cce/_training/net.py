@@ -62,8 +62,9 @@ class CollisionNet(NeuralNet):
         Parameters of :class:`skorch.NeuralNet`.
     """
 
-    # Tensors on the device: without this, a net from a GPU loads only where one is.
-    cuda_dependent_attributes_ = ["prior_", "prices_"]
+    # Tensors on the device: without this, a net from a GPU loads only where one is, and
+    # one that is pickled in training loads with two networks.
+    cuda_dependent_attributes_ = ["trained_", "prior_", "prices_"]
 
     module_: torch.nn.Module
     prior_: Tensor

@@ -236,6 +236,25 @@ def test_compiled_training_is_training(data):
     )
 
 
+class Pickled(Callback):
+    """Pickle the net as it is trained."""
+
+    def on_epoch_end(self, net, **kwargs):
+        Pickled.net = pickle.loads(pickle.dumps(net))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_net_pickled_in_training_has_one_network(data):
+    cluster(max_epochs=1, callbacks=[Pickled()]).fit(data)
+    X = torch.from_numpy(data[:16])
+    assert Pickled.net.module_.training
+    before = Pickled.net.infer(X)
+    for parameter in Pickled.net.module_.parameters():
+        parameter.data.zero_()
+    assert before.any()
+    assert not Pickled.net.infer(X).any()
+
+
 # Callbacks that stop, and Ctrl-C
 
 HOOKS = [
