@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -25,13 +25,22 @@ from ._pgd import solve_pgd
 from ._problem import Labels, Problem, build_problem, relative_gap
 from ._result import PseudoLabelResult, Solution
 
-# Each takes a problem, ``max_iter``, ``tol`` and ``init``, and returns labels with
-# a gap of ``tol * max(1, abs(objective))``, or the best it found.
-METHODS: dict[str, Callable[..., Solution]] = {
-    "exact": solve_exact,
-    "em": solve_em,
-    "pgd": solve_pgd,
-}
+
+class Method(Protocol):
+    """A solver of whole problems."""
+
+    def __call__(
+        self,
+        problem: Problem[Tensor],
+        *,
+        max_iter: int,
+        tol: float,
+        init: Tensor | None,
+    ) -> Solution:
+        """Labels with a gap of ``tol * max(1, abs(objective))``, or the best found."""
+
+
+METHODS: dict[str, Method] = {"exact": solve_exact, "em": solve_em, "pgd": solve_pgd}
 _DEFAULT_MAX_ITER = {"exact": 500, "em": 1000, "pgd": 2000}
 Restore = Callable[[Tensor], Any]
 

@@ -13,7 +13,7 @@ the prices with two vectors.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -75,6 +75,48 @@ class Forecast(NamedTuple):
     products: Tensor
     change: Tensor
     blocks: Tensor
+
+
+class Part(Protocol):
+    """A part of the problem, linearised at a point: a chunk of rows, or the pool.
+
+    A part adds to the system of the prices, and its own unknowns follow from their
+    step. All sums over classes have the shape of the prices.
+    """
+
+    def add_curvature(self, matrix: Tensor) -> None:
+        """Subtract what eliminating the part takes from the price matrix.
+
+        The matrix and its transpose are added up at the end; halves may lie in either.
+        """
+
+    def diagonal(self) -> Tensor:
+        """What eliminating the part adds to the diagonal of the price matrix."""
+
+    def mean_labels(self) -> Tensor:
+        """What the part adds to the mean labels."""
+
+    def predicted_mean(self) -> Tensor:
+        """Change of the mean labels by the predictor, were the prices fixed."""
+
+    def corrected_mean(self, goal: Goal, predicted: Tensor) -> Tensor:
+        """Change of the mean labels by the corrector, were the prices fixed."""
+
+    def foresee(self, predicted: Tensor) -> Forecast:
+        """What the predictor does, given its step of the prices."""
+
+    def correct(
+        self, goal: Goal, predicted: Tensor, prices: Tensor, whole: Point
+    ) -> Tensor:
+        """Write the step to the goal to its place in the whole one; its blocks.
+
+        Parameters
+        ----------
+        goal : Goal
+        predicted, prices : Tensor of shape (n_prices,)
+            The predictor's and the corrector's steps of the prices.
+        whole : Point
+        """
 
 
 class RowErrors(NamedTuple):

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .._checks import NEGLIGIBLE
 from .._problem import relative_gap
-from ._chunk import Chunk, Goal, Point
+from ._chunk import Chunk, Goal, Part, Point
 from ._lists import PathRows
 from ._pool import Pool
 
@@ -45,11 +45,6 @@ _PATIENCE, _GAIN = 12, 0.9
 _INSIDE = 1e-6
 # What a class receives from the pool at first, at least: less than any label's share.
 _LEAST_RECEIVED = 1e-12
-
-
-# A part adds to the system of the prices, and its own unknowns follow from their step.
-# All its sums over classes have the shape of the prices.
-Part = Chunk | Pool
 
 
 class InteriorPath:
