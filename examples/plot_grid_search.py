@@ -33,7 +33,7 @@ X, y = make_blobs(n_samples=300, centers=5, cluster_std=0.8, random_state=3)
 # it is expected.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 n_clusters = [2, 3, 4, 5, 6, 7]
-fairness_weights = [1, 10, 100]
+fairness_weights = [0.5, 1, 10]
 pipeline = make_pipeline(
     StandardScaler(),
     CollisionClusterer(lr=0.01, max_epochs=60, random_state=0),
