@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sklearn_cce._checks import as_float, is_real, refusing, type_of
+from sklearn_cce._checks import as_float, is_real, type_of
 
 from . import _kernels as kernels
 from ._kernels import Kernel
@@ -107,14 +107,15 @@ def _of_classes(
     kernel: Kernel, log_p: Tensor, index: Tensor, counted: Tensor
 ) -> Tensor:
     """Unweighted losses of class indices."""
-    accepted = (
-        f"target must hold class indices in [0, {log_p.shape[1]}), or ignore_index"
-    )
-    with refusing(accepted, RuntimeError):
+    try:
         # Both are -ln s of the class, which needs no one-hot target.
         if kernel is kernels.collision or kernel is kernels.shannon:
             return -log_p.gather(1, index.unsqueeze(1)).squeeze(1)
         target = _one_hot(index, counted, log_p)
+    except RuntimeError as error:
+        raise ValueError(
+            f"target must hold class indices in [0, {log_p.shape[1]}), or ignore_index."
+        ) from error
     return kernel(log_p, target)
 
 
