@@ -33,8 +33,10 @@ def evenness(labels):
 def unequal(X, y, rng):
     """Keep fewer and fewer samples of each class."""
     sizes = np.geomspace(170, 2, K).astype(int)
-    kept = [rng.choice(np.flatnonzero(y == k), n) for k, n in enumerate(sizes)]
-    return X[np.concatenate(kept)], y[np.concatenate(kept)]
+    kept = np.concatenate(
+        [rng.permutation(np.flatnonzero(y == k))[:n] for k, n in enumerate(sizes)]
+    )
+    return X[kept], y[kept]
 
 
 X, y = load_digits(return_X_y=True)
