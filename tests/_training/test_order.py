@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, weight_norm
 
 from sklearn_cce import CollisionClusterer
-from sklearn_cce._training.heads import Order, reorder_outputs
+from sklearn_cce._training.heads import Order, reorder_outputs, shift_outputs
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning",
@@ -126,6 +126,24 @@ def test_orders_follow_each_other(factory, x):
     moved = reorder_outputs(reorder_outputs(module, ORDER, x), ORDER, x)
     torch.testing.assert_close(moved(x), expected)
     assert sum(isinstance(layer, Order) for layer in moved.modules()) <= 1
+
+
+def test_a_shift_goes_to_the_outputs_in_their_order(x):
+    shift = torch.tensor([1.0, -2.0, 0.5, 3.0])
+    plain = nn.Linear(x.shape[1], K).eval()
+    for module in (plain, nn.Sequential(nn.Linear(x.shape[1], K), Order(ORDER)).eval()):
+        expected = module(x) + shift
+        shift_outputs(module, shift, x)
+        torch.testing.assert_close(module(x), expected)
+
+
+def test_outputs_that_no_bias_shifts_are_kept(x):
+    free = nn.Linear(x.shape[1], K, bias=False).eval()
+    followed = nn.Sequential(nn.Linear(x.shape[1], K), nn.ReLU()).eval()
+    for module in (free, followed):
+        expected = module(x)
+        shift_outputs(module, torch.full((K,), -100.0), x)
+        torch.testing.assert_close(module(x), expected)
 
 
 # At the end of a fit
