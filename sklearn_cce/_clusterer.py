@@ -28,6 +28,7 @@ from sklearn_cce._checks import (
     Interval,
     StrOptions,
     as_numbers,
+    as_whole,
     check_weight,
     fit_context,
     warn,
@@ -458,12 +459,13 @@ class CollisionClusterer(
             raise ValueError(
                 f"X must have at most {LARGEST_GRAPH} samples here; got {len(source)}."
             )
-        if not all(isinstance(K, Integral) and 0 < K <= len(source) for K in numbers):
+        whole = [as_whole(K) for K in numbers]
+        if not all(1 <= K <= len(source) for K in whole):
             raise ValueError(
                 "n_clusters must be integers from 1 to the number of samples, "
                 f"{len(source)}; got {numbers}."
             )
-        return self._start_labels(source, numbers)
+        return self._start_labels(source, whole)
 
     def _start_labels(self, source: Source, numbers: list[int]) -> list[np.ndarray]:
         views = make_views(self.views, self._n_axes(source))
@@ -472,8 +474,8 @@ class CollisionClusterer(
             samples = make_samples(source, None, 0, None)
             first = Geometry(samples, views, max(numbers), self._n_neighbors)
             for K in numbers:
-                one = clone(self).set_params(n_clusters=int(K))
-                start = one._start(first.with_groups(int(K)), seed)
+                one = clone(self).set_params(n_clusters=K)
+                start = one._start(first.with_groups(K), seed)
                 found.append(start.labels.argmax(1))
         return found
 

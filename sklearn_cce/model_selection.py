@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Sized
 from contextlib import contextmanager
 from itertools import combinations
-from numbers import Integral
 from typing import Any, cast
 
 import numpy as np
@@ -28,7 +27,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sklearn_cce._checks import InvalidParameterError, num_samples, take_rows
+from sklearn_cce._checks import InvalidParameterError, as_whole, num_samples, take_rows
 
 __all__ = [
     "prediction_strength_scorer",
@@ -43,8 +42,6 @@ N_SILHOUETTE_SAMPLES = 5_000
 SHARE, MOST_RESAMPLED = 0.7, 5_000
 """Part of the samples in a random subset, and bound of their number: any two subsets
 have about half of the samples in common."""
-
-RANDOM = "random_state"
 
 
 def _check_estimator(estimator: Any, *methods: str) -> None:
@@ -299,9 +296,7 @@ def stability_curve(
     n_samples = _n_samples(X)
     n_rows = min(int(SHARE * n_samples), MOST_RESAMPLED)
     numbers = _check_numbers(n_clusters, n_rows)
-    if isinstance(n_resamples, bool) or not (
-        isinstance(n_resamples, Integral) and n_resamples >= 2
-    ):
+    if as_whole(n_resamples) < 2:
         raise ValueError(f"n_resamples must be an integer >= 2; got {n_resamples!r}.")
     rng = check_random_state(random_state)
     with _naming_X():
@@ -409,13 +404,10 @@ def _check_numbers(n_clusters: Any, n_rows: int) -> list[int]:
         numbers = list(n_clusters)
     except TypeError as error:
         raise TypeError(f"{accepted}; got {n_clusters!r}.") from error
-    right = all(
-        isinstance(K, Integral) and not isinstance(K, bool) and 2 <= int(K) <= n_rows
-        for K in numbers
-    )
-    if not numbers or not right:
+    whole = [as_whole(K) for K in numbers]
+    if not whole or min(whole) < 2 or max(whole) > n_rows:
         raise ValueError(f"{accepted}; got {n_clusters!r}.")
-    return [int(K) for K in numbers]
+    return whole
 
 
 def _cluster(
@@ -423,11 +415,12 @@ def _cluster(
 ) -> list[np.ndarray]:
     """The clusters of some samples, for every number of clusters."""
     seeded = clone(estimator)
-    seeds = [key for key in seeded.get_params() if key.split("__")[-1] == RANDOM]
-    seeded.set_params(**dict.fromkeys(seeds, seed))
-    if hasattr(seeded, "start_labels") and isinstance(seeded.init, str):
-        if seeded.init == "spectral":
-            return seeded.start_labels(X, n_clusters=numbers)
+    for key in seeded.get_params():
+        if key.split("__")[-1] == "random_state":
+            seeded.set_params(**{key: seed})
+    init = getattr(seeded, "init", None)
+    if hasattr(seeded, "start_labels") and isinstance(init, str) and init == "spectral":
+        return seeded.start_labels(X, n_clusters=numbers)
     return [clone(seeded).set_params(**{name: K}).fit_predict(X) for K in numbers]
 
 

@@ -166,15 +166,19 @@ class Geometry:
 
     def graph_of_distinct(self, n_neighbors: int | None) -> sp.csr_matrix:
         """Return the graph of the samples that differ."""
-        rows = self.distinct.rows
-        k = n_neighbors or suitable_neighbors(
-            len(rows), self.n_groups, self.n_neighbors
-        )
+        k, same = self._n_links(n_neighbors), self.distinct
         if k not in self._graphs:
             Z = self.features
-            Z = Z[torch.from_numpy(rows).to(Z.device)] if self.distinct.repeats else Z
+            Z = Z[torch.from_numpy(same.rows).to(Z.device)] if same.repeats else Z
             self._graphs[k] = neighbor_graph(Z, k, self.angles)
         return self._graphs[k]
+
+    def _n_links(self, n_neighbors: int | None) -> int:
+        """Return the number of neighbours that a view sets, or one that suits."""
+        n_distinct = len(self.distinct.rows)
+        return n_neighbors or suitable_neighbors(
+            n_distinct, self.n_groups, self.n_neighbors
+        )
 
     def graph(self, neighbors: Neighbors) -> sp.csr_matrix:
         """Return the graph of a view."""
@@ -227,11 +231,10 @@ class Geometry:
             return initial_labels(
                 Z, self.graph(view), balance, weight, n_spectral, seed
             )
-        graph = self.graph_of_distinct(view.n_neighbors)
-        k = int(graph.indptr[1]) if graph.nnz else 0
+        k = self._n_links(view.n_neighbors)
         start = initial_labels(
             Z[same.rows] if same.repeats else Z,
-            graph,
+            self.graph_of_distinct(view.n_neighbors),
             balance,
             np.bincount(same.kind, weight) if same.repeats else weight,
             n_spectral,

@@ -23,9 +23,8 @@ from sklearn_cce._graph.candidates import (
     Candidates,
     find_candidates,
     named_as_wanted,
-    rank,
 )
-from sklearn_cce._graph.information import Balance
+from sklearn_cce._graph.information import Balance, objective, pair_shares
 from sklearn_cce._graph.metric import rounded
 from sklearn_cce._graph.separation import likelihood, separated
 from sklearn_cce._training.process import undisturbed
@@ -148,10 +147,10 @@ def find_clusters(
     mild, rest = balance.within_information, balance.beyond_information
     found = find_candidates(Z, affinity, mild, weight, n_spectral, rng)
     soft = consensus(found.labels, found.scores, K, weight)
-    score = rank([soft.argmax(1)], affinity, mild).scores[0]
+    score = objective(pair_shares(affinity, soft.argmax(1), K), mild)
     if rest is not None:
         soft = balanced(soft, affinity, rest, weight)
-    return Clustering(found, soft, float(score))
+    return Clustering(found, soft, score)
 
 
 def symmetric(graph: sp.csr_matrix, weight: np.ndarray) -> sp.csr_matrix:

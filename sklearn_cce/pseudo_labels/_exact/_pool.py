@@ -20,7 +20,7 @@ from ._chunk import Forecast, Goal, Point
 
 
 class Pool:
-    """The pool's equations, linearised at a point; it does what a ``Chunk`` does.
+    """The pool's equations, linearised at a point: see ``Part``.
 
     Parameters
     ----------
