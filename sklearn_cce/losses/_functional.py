@@ -15,6 +15,7 @@ from . import _kernels as kernels
 from ._kernels import Kernel
 
 _RANGES = {
+    "order": (0.0, 10.0),
     "log_zero": (-1e30, -1e-30),
     "q": (1e-6, 1.0),
     "alpha": (0.0, 1e30),
@@ -329,6 +330,98 @@ def shannon_cross_entropy(
     return _loss(
         kernels.shannon, logits, target, weight, ignore_index, reduction, linear=True
     )
+
+
+def renyi_cross_entropy(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    order: float = 2.0,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    """Rényi cross-entropy: the family of Shannon's and collision cross-entropy.
+
+    ``ln(sum_k y_k s_k^(order - 1)) / (1 - order)`` with ``s = softmax(logits)``; the
+    limit at order 1 is Shannon's cross-entropy, order 2 is collision [1]_. The larger
+    the order, the more a prediction believes itself rather than a doubtful target.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (K,), (n_samples, K) or (n_samples, K, d1, ...)
+        Unnormalised log-probabilities of the K classes, of any floating dtype.
+    target : Tensor
+        Probabilities of the shape of `logits`, or class indices in [0, K) of that
+        shape without the class dimension.
+    order : float, default=2.0
+        Order alpha in [0, 10].
+    weight : Tensor of shape (K,), default=None
+        Non-negative weight of each class, of any floating dtype.
+    ignore_index : int, default=-100
+        Class index of positions that cost nothing and do not count in the mean.
+        Without effect on targets that are probabilities.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        What becomes of the losses of the positions. As in PyTorch, the mean over hard
+        targets is divided by the sum of the weights of their classes.
+
+    Returns
+    -------
+    Tensor
+        A scalar, or with ``reduction="none"`` one loss for each position, of shape (),
+        (n_samples,) or (n_samples, d1, ...).
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong type or dtype.
+    ValueError
+        If the shapes of `logits`, `target` and `weight` do not fit together, a class
+        index lies outside [0, K), or an option is not as described.
+
+    See Also
+    --------
+    RenyiCrossEntropyLoss : The same as a module.
+    collision_cross_entropy : The same with order 2.
+    shannon_cross_entropy : The same with order 1.
+
+    Notes
+    -----
+    The gradient in the logits is ``s - q`` with ``q_k`` proportional to
+    ``y_k s_k^(order - 1)``: at order 1 the target, at order 0 shares of ``y_k / s_k``.
+    For one-hot targets all orders are the same; for any other the loss falls as the
+    order rises. Only order 2 is symmetric in prediction and target.
+
+    With class weights the loss is multiplied by ``sum_k w_k y_k``; at order 1 they
+    are inside the sum, as in :func:`shannon_cross_entropy`.
+
+    References
+    ----------
+    .. [1] Z. Zhang and Y. Boykov, "Collision Cross-entropy for Soft Class Labels and
+       Entropy-based Clustering", arXiv:2303.07321, 2023. Section 2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_cce.losses import renyi_cross_entropy
+    >>> logits, target = torch.zeros(1, 2), torch.tensor([[0.9, 0.1]])
+    >>> logits[0, 0] = 2.0
+    >>> [round(float(renyi_cross_entropy(logits, target, order=a)), 3) for a in (1, 2)]
+    [0.327, 0.222]
+    """
+    order = check_number("order", order)
+    if order == 1:
+        return shannon_cross_entropy(
+            logits, target, weight=weight, ignore_index=ignore_index, reduction=reduction
+        )
+
+    def kernel(log_p: Tensor, target: Tensor) -> Tensor:
+        return kernels.renyi(log_p, target, order)
+
+    # For class indices all orders are the same.
+    same = order == 2 or not _is_floating(target)
+    of_order = kernels.collision if same else kernel
+    return _loss(of_order, logits, target, weight, ignore_index, reduction)
 
 
 def reverse_cross_entropy(

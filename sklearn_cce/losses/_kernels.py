@@ -31,6 +31,24 @@ def shannon(log_p: Tensor, target: Tensor) -> Tensor:
     return -torch.where(target <= 0, 0, target * log_p).sum(1)
 
 
+def renyi(log_p: Tensor, target: Tensor, order: float) -> Tensor:
+    """Return ln(sum_k y_k s_k^(order - 1)) / (1 - order), for an order other than 1.
+
+    Near an order of 1 the sum is nearly 1, and is known best by how much it lacks; that
+    takes targets that sum to 1.
+    """
+    power, target = order - 1, target / target.sum(1, keepdim=True)
+    scaled = torch.where(target <= 0, -torch.inf, power * log_p)
+    highest = scaled.detach().amax(1, keepdim=True)
+    highest = torch.where(highest.isinf(), 0, highest)
+    below = scaled - highest
+    lack = (target * torch.expm1(below)).sum(1)
+    is_near = lack > -0.5
+    total = torch.where(is_near, 1, (target * below.exp()).sum(1))
+    near = torch.log1p(torch.where(is_near, lack, 0))
+    return -(highest.squeeze(1) + total.log() + near) / power
+
+
 def reverse(log_p: Tensor, target: Tensor, log_zero: float) -> Tensor:
     """Return -sum_k s_k max(ln y_k, log_zero)."""
     return -(log_p.exp() * log(target).clamp_min(log_zero)).sum(1)

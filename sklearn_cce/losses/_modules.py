@@ -12,6 +12,7 @@ from ._functional import (
     collision_cross_entropy,
     generalized_cross_entropy,
     mean_absolute_error,
+    renyi_cross_entropy,
     reverse_cross_entropy,
     shannon_cross_entropy,
     symmetric_cross_entropy,
@@ -161,6 +162,58 @@ class ShannonCrossEntropyLoss(_LossModule):
     """
 
     _function = staticmethod(shannon_cross_entropy)
+
+
+class RenyiCrossEntropyLoss(_LossModule):
+    """Rényi cross-entropy as a module.
+
+    It is called as :class:`torch.nn.CrossEntropyLoss` is, with logits and a target.
+
+    Parameters
+    ----------
+    weight : Tensor of shape (K,), default=None
+        Non-negative weight of each class, of any floating dtype.
+    ignore_index : int, default=-100
+        Class index of positions that cost nothing and do not count in the mean.
+        Without effect on targets that are probabilities.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        What becomes of the losses of the positions. As in PyTorch, the mean over hard
+        targets is divided by the sum of the weights of their classes.
+    order : float, default=2.0
+        Order alpha in [0, 10]; 1 is Shannon's cross-entropy, 2 is collision.
+
+    Raises
+    ------
+    TypeError
+        If an option is of the wrong type or dtype.
+    ValueError
+        If an option is not as described.
+
+    See Also
+    --------
+    renyi_cross_entropy : The function, with the mathematics and references.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_cce.losses import RenyiCrossEntropyLoss
+    >>> criterion = RenyiCrossEntropyLoss(order=1.5)
+    >>> criterion(torch.zeros(1, 4), torch.tensor([3]))
+    tensor(1.3863)
+    """
+
+    _function = staticmethod(renyi_cross_entropy)
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        *,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        order: float = 2.0,
+    ) -> None:
+        super().__init__(weight, ignore_index=ignore_index, reduction=reduction)
+        self._add(order=order)
 
 
 class ReverseCrossEntropyLoss(_LossModule):

@@ -1,4 +1,5 @@
 import copy
+import functools
 import math
 import pickle
 from fractions import Fraction
@@ -13,9 +14,15 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from sklearn_cce import losses
-from sklearn_cce.losses import LOSSES, collision_cross_entropy, shannon_cross_entropy
+from sklearn_cce.losses import (
+    LOSSES,
+    RenyiCrossEntropyLoss,
+    collision_cross_entropy,
+    renyi_cross_entropy,
+    shannon_cross_entropy,
+)
 
-ALL = sorted(LOSSES)
+ORDERS = {"renyi 0.5": 0.5, "renyi 1.5": 1.5, "renyi 4": 4.0}
 FUNCTIONS = {
     "collision": losses.collision_cross_entropy,
     "shannon": losses.shannon_cross_entropy,
@@ -23,7 +30,21 @@ FUNCTIONS = {
     "generalized": losses.generalized_cross_entropy,
     "symmetric": losses.symmetric_cross_entropy,
     "mae": losses.mean_absolute_error,
+} | {
+    name: functools.partial(renyi_cross_entropy, order=order)
+    for name, order in ORDERS.items()
 }
+MODULES = LOSSES | {
+    name: functools.partial(RenyiCrossEntropyLoss, order=order)
+    for name, order in ORDERS.items()
+}
+ALL = sorted(MODULES)
+
+
+def renyi_in_closed_form(order):
+    return lambda s, y: torch.log((y * s ** (order - 1)).sum(1)) / (1 - order)
+
+
 CLOSED_FORMS = {
     "collision": lambda s, y: -torch.log((y * s).sum(1)),
     "shannon": lambda s, y: -(y * s.log()).sum(1),
@@ -33,7 +54,7 @@ CLOSED_FORMS = {
         -0.1 * (y * s.log()).sum(1) - (s * y.log().clamp(min=-4)).sum(1)
     ),
     "mae": lambda s, y: (y - s).abs().sum(1),
-}
+} | {name: renyi_in_closed_form(order) for name, order in ORDERS.items()}
 SHAPES = [(7, 5), (4, 5, 3), (2, 5, 3, 4)]
 every_loss = pytest.mark.parametrize("name", ALL)
 
@@ -113,6 +134,84 @@ def test_collision_bounds_shannon_from_below():
     logits, target = draw((1000, 6))
     collision = collision_cross_entropy(logits, target, reduction="none")
     assert (collision <= shannon_cross_entropy(logits, target, reduction="none")).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("weight", [None, 2.0], ids=["plain", "weighted"])
+def test_renyi_is_shannon_at_1_and_collision_at_2_to_the_bit(dtype, weight):
+    logits, target = draw((50, 6, 2), dtype=dtype)
+    options = {"weight": None if weight is None else torch.linspace(0, weight, 6)}
+    for order, loss in {1: shannon_cross_entropy, 2.0: collision_cross_entropy}.items():
+        for labels in (target, target.argmax(1)):
+            renyi = renyi_cross_entropy(logits, labels, order=order, **options)
+            assert torch.equal(renyi, loss(logits, labels, **options))
+
+
+@pytest.mark.parametrize("order", [0, 1e-6, 0.3, 0.999, 1.001, 1.7, 2.5, 6, 10])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_renyi_is_precise_at_every_order(order, dtype):
+    logits, target = draw((200, 6), dtype=dtype)
+    target = torch.where(target < 0.05, 0, target)
+    target = target / target.sum(1, keepdim=True)
+    z, y = 10 * logits.double(), target.double()
+    y = y / y.sum(1, keepdim=True)
+    lines = y.log() + (order - 1) * z.log_softmax(1)
+    expected = lines.logsumexp(1) / (1 - order)
+    found = renyi_cross_entropy(10 * logits, target, order=order, reduction="none")
+    assert_close(found, expected.to(dtype), rtol=3e-6, atol=3e-6)
+
+
+@pytest.mark.parametrize("distance", [1e-2, 1e-4, 1e-6, 1e-9])
+def test_renyi_is_continuous_at_1(distance):
+    logits, target = draw((100, 5), dtype=torch.float32)
+    shannon = shannon_cross_entropy(logits, target, reduction="none")
+    for order in (1 - distance, 1 + distance):
+        near = renyi_cross_entropy(logits, target, order=order, reduction="none")
+        assert_close(near, shannon, rtol=2e-6, atol=10 * distance + 2e-6)
+
+
+@given(st.integers(0, 1000), st.floats(0, 10), st.floats(0, 10))
+@settings(max_examples=50)
+def test_renyi_falls_with_the_order(seed, a, b):
+    """The mean of the powers of s grows with the power."""
+    logits, target = draw((8, 4), seed)
+    low, high = (
+        renyi_cross_entropy(logits, target, order=order, reduction="none")
+        for order in sorted((a, b))
+    )
+    assert (high <= low + 1e-9).all()
+
+
+@pytest.mark.parametrize("order", [0, 0.5, 1, 1.5, 2, 3, 10])
+def test_renyi_gradient_is_s_minus_q(order):
+    logits, target = draw((6, 5))
+    s = logits.softmax(1)
+    q = target * s ** (order - 1)
+    found = gradient(renyi_cross_entropy, logits, target, order=order, reduction="sum")
+    assert_close(found, s - q / q.sum(1, keepdim=True))
+
+
+@pytest.mark.parametrize("order", [1e-9, 0.1, 0.5, 0.99, 1.01, 1.5, 3, 5, 10])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_renyi_at_extreme_logits_is_finite_at_every_order(order, dtype):
+    logits = torch.tensor([[1e4, -1e4, -1e4]] * 4, dtype=dtype, requires_grad=True)
+    target = torch.tensor(
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.5, 0.5], [1 / 3] * 3], dtype=dtype
+    )
+    loss = renyi_cross_entropy(logits, target, order=order, reduction="none")
+    loss.sum().backward()
+    assert loss.isfinite().all() and logits.grad.isfinite().all()
+    assert_close(loss[:3], torch.tensor([0, 2e4, 2e4], dtype=dtype))
+
+
+def test_renyi_is_symmetric_at_2_only():
+    a, b = (draw((5, 3), seed)[1] for seed in (0, 1))
+    for order in (0.5, 1, 1.5, 2, 3):
+        there, back = (
+            renyi_cross_entropy(x.log(), y, order=order, reduction="none")
+            for x, y in ((a, b), (b, a))
+        )
+        assert torch.allclose(there, back) == (order == 2)
 
 
 def test_generalized_lies_between_shannon_and_absolute_error():
@@ -291,7 +390,7 @@ def test_reductions_of_probabilities(name):
     assert_close(FUNCTIONS[name](logits, target), each.mean())
 
 
-@pytest.mark.parametrize("name", ["collision", "reverse", "mae"])
+@pytest.mark.parametrize("name", ["collision", "reverse", "mae", *ORDERS])
 def test_soft_targets_are_weighted_by_their_mean_class_weight(name):
     logits, target = draw((4, 5, 3))
     each = FUNCTIONS[name](logits, target, reduction="none")
@@ -364,7 +463,7 @@ def test_per_sample_gradients_by_vmap(name):
 def test_modules_are_their_functions(name):
     logits, index = draw_hard((4, 5, 3))
     options = {"ignore_index": 1, "reduction": "sum"}
-    module = LOSSES[name](WEIGHT, **options)
+    module = MODULES[name](WEIGHT, **options)
     expected = FUNCTIONS[name](logits, index, weight=WEIGHT, **options)
     for twin in (module, copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
         assert_close(twin(logits, index), expected)
@@ -375,12 +474,13 @@ def test_modules_are_their_functions(name):
     [
         ("reverse", {"log_zero": -2.0}),
         ("generalized", {"q": 0.3}),
+        ("renyi 4", {"order": 1.25}),
         ("symmetric", {"alpha": 2.0, "beta": 3.0, "log_zero": -1.0}),
     ],
 )
 def test_modules_pass_on_their_own_options(name, own):
     logits, target = draw((4, 5))
-    module = LOSSES[name](**own)
+    module = MODULES[name](**own)
     assert_close(module(logits, target), FUNCTIONS[name](logits, target, **own))
     assert all(f"{key}={value}" in repr(module) for key, value in own.items())
 
@@ -565,7 +665,7 @@ def test_options_of_a_wrong_type(name, key, value):
     with pytest.raises(TypeError, match=key):
         FUNCTIONS[name](torch.zeros(3, 4), torch.zeros(3).long(), **{key: value})
     with pytest.raises(TypeError, match=key):
-        LOSSES[name](**{key: value})
+        MODULES[name](**{key: value})
 
 
 @pytest.mark.parametrize(
@@ -610,4 +710,4 @@ def test_modules_refuse_wrong_options_before_they_are_called(name):
     for key, values in WRONG_OPTIONS[TypeError].items():
         for value in values:
             with pytest.raises(TypeError, match=key):
-                LOSSES[name](**{key: value})
+                MODULES[name](**{key: value})
