@@ -40,10 +40,10 @@ from sklearn.base import ClusterMixin
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from benchmarks.clustering_methods import METHODS, OURS, missing
-from benchmarks.clustering_report import report_methods, report_parameter
+from benchmarks.clustering_report import report_losses, report_methods, report_parameter
 from benchmarks.data import NAMES, add_data_dir, available, load, part
 from benchmarks.records import Records
-from benchmarks.self_labelling import LOSSES, WEIGHTLESS, Setting, train
+from benchmarks.self_labelling import LOSSES, PROTOCOLS, WEIGHTLESS, train
 from sklearn_cce.metrics import (
     clustering_accuracy,
     expected_calibration_error,
@@ -54,6 +54,7 @@ SCORES = ["accuracy", "nmi", "ari", "smallest_recall", "ece", "clusters"]
 TIMES = ["seconds", "cpu_seconds"]
 SIZES = ["n_samples", "n_features", "n_classes"]
 LOSS_DATA = ["digits", "mnist_test", "stackoverflow", "cifar10"]
+LOSS_WEIGHTS = [0.1, 1, 10, 100, 1000, 10_000]
 QUICK = ["iris", "digits"]
 QUICK_METHODS = list(METHODS)[:6]
 
@@ -208,33 +209,39 @@ def compare_methods(args: argparse.Namespace) -> None:
 
 
 def compare_losses(args: argparse.Namespace) -> None:
-    """Train one network with every loss, weight and seed."""
-    key = ["data", "loss", "fairness_weight", "n_steps", "seed"]
+    """Train one network with every loss, weight, part and protocol."""
+    key = ["data", "protocol", "loss", "fairness_weight", "seed"]
     columns = [*key, "status", *SIZES, *SCORES, *TIMES]
     records = Records(args.results / "clustering_losses.csv", columns, key)
     torch.set_num_threads(args.threads)
-    n_steps = 100 if args.quick else 1000
     there = [name for name in LOSS_DATA if name in available(args.data_dir)]
     for name in args.datasets or there:
-        setting = Setting(*load(name, args.data_dir))
-        for weight in args.fairness_weights or [1, 10, 100]:
-            for loss in args.methods or LOSSES:
-                value = "" if loss in WEIGHTLESS else f"{weight:g}"
-                values = (name, loss, value, n_steps)
-                common = dict(zip(key, values, strict=False))
-                fit = partial(train_all, setting, loss, weight, n_steps)
-                measure_seeds(args, records, common, fit, args.seeds)
-    report_parameter(records.path, "loss", "fairness_weight")
+        X, y = load(name, args.data_dir)
+        for protocol in args.protocols or PROTOCOLS:
+            for weight in args.fairness_weights or LOSS_WEIGHTS:
+                for loss in args.methods or LOSSES:
+                    value = "" if loss in WEIGHTLESS else f"{weight:g}"
+                    values = (name, protocol, loss, value)
+                    common = dict(zip(key, values, strict=False))
+                    fit = partial(train_all, X, y, loss, protocol, weight)
+                    measure_seeds(args, records, common, fit, args.seeds)
+    report_losses(records.path)
 
 
 def train_all(
-    setting: Setting, loss: str, weight: float, n_steps: int, seeds: list[int]
+    X: np.ndarray,
+    y: np.ndarray,
+    loss: str,
+    protocol: str,
+    weight: float,
+    seeds: list[int],
 ) -> Iterator[dict]:
-    """Yield a row about the training with each seed."""
+    """Yield a row about the training on each part."""
     for seed in seeds:
-        run = partial(train, setting, loss, weight, seed=seed, n_steps=n_steps)
+        some, classes = part(X, y, seed)
+        run = partial(train, some, classes, loss, protocol, weight, seed)
         probabilities, times = timed(run)
-        row = scores(setting.y, probabilities.argmax(1), probabilities)
+        row = scores(classes, probabilities.argmax(1), probabilities)
         yield {**row, **times, "status": "ok"}
 
 
@@ -277,6 +284,7 @@ def parse() -> argparse.Namespace:
     add("--seeds", nargs="*", type=int, help="without numbers: print the tables only")
     add("--datasets", nargs="+", choices=NAMES)
     add("--methods", nargs="+", choices=[*METHODS, *LOSSES], metavar="NAME")
+    add("--protocols", nargs="+", choices=PROTOCOLS)
     add("--fairness-weights", nargs="+", type=float, metavar="WEIGHT")
     add("--threads", type=int, default=1)
     add("--limit", type=float, default=300, help="CPU seconds of a fit")

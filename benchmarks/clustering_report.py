@@ -125,6 +125,40 @@ def report_methods(path: Path) -> None:
     print(f"\n{path} holds every fit, {path.with_suffix('.png')} is the picture")
 
 
+def report_losses(path: Path) -> None:
+    """Print and draw the accuracy over the fairness weight, a curve for each loss."""
+    from matplotlib.figure import Figure
+
+    rows = pd.read_csv(path)
+    table = rows.pivot_table(
+        "accuracy", ["protocol", "data", "loss"], "fairness_weight", dropna=False
+    ).dropna(how="all")
+    no_weight = rows[rows["fairness_weight"].isna()]
+    fixed = no_weight.groupby(["protocol", "data", "loss"])["accuracy"].mean()
+    show("accuracy over the fairness weight, mean over parts", table.round(3))
+    show("losses without one", fixed.round(3))
+    protocols, names = (table.index.unique(level) for level in ("protocol", "data"))
+    names = [name for name in NAMES if name in names]
+    figure = Figure(
+        figsize=(3.2 * len(names), 3 * len(protocols)), layout="constrained"
+    )
+    grid = figure.subplots(len(protocols), len(names), squeeze=False, sharex=True)
+    losses = list(table.index.unique("loss"))
+    for i, protocol in enumerate(protocols):
+        for axes, name in zip(grid[i], names, strict=True):
+            for loss, curve in table.loc[(protocol, name)].iterrows():
+                color = f"C{losses.index(loss)}"
+                axes.semilogx(curve.index, curve, "o-", ms=3, color=color, label=loss)
+            for loss, value in fixed.get((protocol, name), pd.Series()).items():
+                axes.axhline(value, ls=":", color="0.4", label=loss)
+            axes.set(title=f"{name}, {protocol}", ylim=(0, 1))
+    for axes in grid[-1]:
+        axes.set_xlabel("fairness weight")
+    grid[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.savefig(path.with_suffix(".png"), dpi=120)
+    print(f"\n{path} holds every fit, {path.with_suffix('.png')} is the picture")
+
+
 def report_parameter(path: Path, by: str, parameter: str) -> None:
     """Print accuracy and NMI over a parameter, for each of the methods."""
     rows = pd.read_csv(path)

@@ -1,17 +1,26 @@
-r"""Self-labelling losses on one network: only the loss differs.
+r"""Self-labelling losses from random weights: only the loss differs.
 
-An MLP with one hidden layer of 512 units on at most 100 principal components (scaled
-by one number), from a random start. A step takes 500 samples and for each of them one
-of its 10 nearest neighbours at random: two views. Initial weights, batches and views
-of a seed are the same for every loss. AdamW, rate 3e-3, cosine to 0.
+The networks, batches, views, optimizer and schedule are those of
+:class:`~sklearn_cce.CollisionClusterer` with ``init="random"``, whose trainer does all
+the work; initial weights, batches and views of a seed are the same for every loss.
+Protocols:
+
+- ``neighbours``: an MLP with one hidden layer, about 1,000 steps of at most 512
+  samples, each with one of its 10 nearest neighbours at random as a second view; rate
+  3e-3.
+- ``fixed features``: a linear layer, no views, about 1,500 steps of at most 250
+  samples; rate 1e-2.
 
 With predictions :math:`s_i`, labels :math:`y_i`, uniform :math:`u`, means
 :math:`\bar y` and :math:`\bar s`, and Shannon's :math:`H(y, s) = -\sum_k y_k \ln s_k`,
-the labels of the 1,000 predictions of a step minimise, and the network then descends,
+the labels of the predictions of a step minimise, and the network then descends,
 each view with the label of the other:
 
 - ``collision``: labels and network :math:`-\ln y_i^\top s_i`, balance
   :math:`\lambda KL(u, \bar y)`; labels by 3 steps of EM (`update_pseudo_labels`).
+- ``order 1``, ``order 1.5``, ``rising``: the labels of ``collision``, but the network's
+  loss is the Rényi cross-entropy of that order (1 is Shannon's), or its order rises
+  from 1 to 2 over the training.
 - ``shannon``: labels and network :math:`H(y_i, s_i)`, balance
   :math:`\lambda KL(u, \bar y)`; 3 steps of EM on the same bound of the balance.
 - ``reverse``: labels and network :math:`H(s_i, y_i)`, balance
@@ -30,8 +39,6 @@ each view with the label of the other:
   cluster.
 - ``imsat``: no labels. :math:`H(s_i) + \lambda KL(\bar s, u)` of all predictions, and
   the :math:`KL` from each view's prediction, held fixed, to the other's.
-- ``shannon on collision labels``: the labels of ``collision``, but the network's
-  :math:`H(y_i, s_i)`: what changes if the network copies the labels' uncertainty.
 
 What an EM or fixed point iteration knows about the balance is carried to the next step.
 
@@ -51,68 +58,39 @@ References
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
-from sklearn.neighbors import NearestNeighbors
-from torch import Tensor, nn
+from sklearn.exceptions import ConvergenceWarning
+from torch import Tensor
 
-from sklearn_cce.losses import (
-    collision_cross_entropy,
-    reverse_cross_entropy,
-    shannon_cross_entropy,
-)
-from sklearn_cce.pseudo_labels import update_pseudo_labels
+from sklearn_cce import CollisionClusterer
+from sklearn_cce._training.net import CollisionNet
+from sklearn_cce.losses import reverse_cross_entropy, shannon_cross_entropy
 
-N_NEIGHBORS, BATCH_SIZE, N_HIDDEN, LEARNING_RATE = 10, 500, 512, 3e-3
+PROTOCOLS: dict[str, tuple[int, dict]] = {
+    "neighbours": (1000, {"module": "mlp", "lr": 3e-3}),
+    "fixed features": (
+        1500,
+        {"module": "linear", "lr": 1e-2, "views": None, "batch_size": 250},
+    ),
+}
+"""The number of gradient steps, and what else differs."""
+
 EM_STEPS, NEWTON_STEPS, FIXED_POINT_STEPS, SINKHORN_POWER = 3, 6, 10, 25
 TINY = torch.finfo(torch.float32).tiny
 
 # Predictions (n, K), ln(u / mean of y) of the classes so far, weight -> both anew.
 Solver = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
-# Logits (2, n, K), ln(u / mean of y), weight -> loss, and the logarithms anew.
+# Logits (n_views, n, K), ln(u / mean of y), weight -> loss, and the logarithms anew.
 Objective = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
-
-
-class Setting:
-    """What all trainings on one data set share: features, neighbours, classes.
-
-    Parameters
-    ----------
-    X : array of shape (n_samples, n_features)
-        Data.
-    y : array of shape (n_samples,)
-        Classes; only their number is used for training.
-    """
-
-    def __init__(self, X: np.ndarray, y: np.ndarray):
-        n_components = min(100, X.shape[1])
-        features = PCA(n_components, random_state=0).fit_transform(X)
-        features = (features / features.std()).astype(np.float32)
-        nearest = NearestNeighbors(n_neighbors=N_NEIGHBORS).fit(features)
-        self.neighbors = torch.from_numpy(nearest.kneighbors(return_distance=False))
-        self.features = torch.from_numpy(features)
-        self.y, self.n_classes = y, len(np.unique(y))
 
 
 def mean_log(labels: Tensor) -> Tensor:
     """Logarithm of the uniform prior over the mean of the labels."""
     return -(labels.mean(0) * labels.shape[1]).clamp_min(TINY).log()
-
-
-def solve_collision(s: Tensor, known: Tensor, weight: float) -> tuple[Tensor, Tensor]:
-    prior = torch.full_like(known, 1 / len(known))
-    labels, prices = update_pseudo_labels(
-        s,
-        weight * known.exp(),
-        fairness_weight=weight,
-        prior=prior,
-        method="em",
-        n_steps=EM_STEPS,
-    )
-    return labels, (prices / weight).log()
 
 
 def shannon_rows(s: Tensor, pull: Tensor) -> Tensor:
@@ -202,71 +180,90 @@ def imsat(logits: Tensor, known: Tensor, weight: float):
     return divergence + information(s.flatten(0, 1), weight), known
 
 
-LOSSES: dict[str, Objective] = {
-    "collision": labelled(solve_collision, collision_cross_entropy),
+OWN: dict[str, str | float] = {
+    "collision": "collision",
+    "order 1": 1.0,
+    "order 1.5": 1.5,
+    "rising": "rising",
+}
+"""The losses that the package has, on its own pseudo-labels."""
+
+RIVALS: dict[str, Objective] = {
     "shannon": labelled(em(shannon_rows), shannon_cross_entropy),
     "reverse": labelled(em(reverse_rows), reverse_cross_entropy),
     "miadm": labelled(solve_miadm, shannon_cross_entropy),
     "sela": labelled(solve_sela, shannon_cross_entropy),
     "mutual information": mutual_information,
     "imsat": imsat,
-    "shannon on collision labels": labelled(solve_collision, shannon_cross_entropy),
 }
+
+LOSSES = [*OWN, *RIVALS]
+
 # Their balance is a constraint: they have no fairness weight.
 WEIGHTLESS = {"sela"}
 
 
-def network(n_features: int, n_classes: int, seed: int) -> nn.Module:
-    """Return an MLP whose weights depend on the seed alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return nn.Sequential(
-            nn.Linear(n_features, N_HIDDEN), nn.ReLU(), nn.Linear(N_HIDDEN, n_classes)
-        )
+class RivalNet(CollisionNet):
+    """A net with another objective for a batch."""
+
+    objective: Objective
+
+    def get_loss(self, y_pred, y_true, X=None, training=False) -> Tensor:
+        """Return the objective of the logits of a batch."""
+        n = len(y_true[0])
+        logits = y_pred.float().view(-1, n, y_pred.shape[1])
+        self._note(y_true[0], logits[0].detach().softmax(1), None)
+        known = getattr(self, "known_", torch.zeros(y_pred.shape[1]))
+        value, self.known_ = self.objective(logits, known, self.fairness_weight)
+        return value
 
 
-def draw_views(setting: Setting, generator: torch.Generator) -> Tensor:
-    """Return positions (2, batch) of samples and of a neighbour of each."""
-    n_samples, n_neighbors = setting.neighbors.shape
-    first = torch.randperm(n_samples, generator=generator)[:BATCH_SIZE]
-    which = torch.randint(n_neighbors, first.shape, generator=generator)
-    return torch.stack([first, setting.neighbors[first, which]])
+def clusterer(loss: str, protocol: str, n_samples: int, **params) -> CollisionClusterer:
+    """Return a clusterer with one of `LOSSES` that makes the steps of a protocol."""
+    n_steps, common = PROTOCOLS[protocol]
+    n_batches = -(-n_samples // common.get("batch_size", 512))
+    made = CollisionClusterer(
+        init="random",
+        loss=OWN.get(loss, "collision"),
+        max_epochs=-(-n_steps // n_batches),
+        tol=0.0,
+        patience=10**6,
+        **common,
+        **params,
+    )
+    if loss in RIVALS:
+        rival = {"objective": staticmethod(RIVALS[loss])}
+        made._net_type = type("Rival", (RivalNet,), rival)
+    return made
 
 
 def train(
-    setting: Setting, loss: str, weight: float, *, seed: int, n_steps: int
+    X: np.ndarray, y: np.ndarray, loss: str, protocol: str, weight: float, seed: int
 ) -> np.ndarray:
     """Train a network with one loss.
 
     Parameters
     ----------
-    setting : Setting
-        Features, neighbours and number of classes.
+    X : array of shape (n_samples, n_features)
+        Samples.
+    y : array of shape (n_samples,)
+        Classes; only their number is used.
     loss : str
         One of `LOSSES`.
+    protocol : str
+        One of `PROTOCOLS`.
     weight : float
         Weight of the balance, positive.
     seed : int
         Seed of weights, batches and views.
-    n_steps : int
-        Number of steps.
 
     Returns
     -------
     array of shape (n_samples, n_classes)
         Predictions for all samples.
     """
-    module = network(setting.features.shape[1], setting.n_classes, seed)
-    optimizer = torch.optim.AdamW(module.parameters(), lr=LEARNING_RATE, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
-    generator = torch.Generator().manual_seed(seed)
-    known = torch.zeros(setting.n_classes)
-    for _ in range(n_steps):
-        views = setting.features[draw_views(setting, generator)]
-        value, known = LOSSES[loss](module(views), known, weight)
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        schedule.step()
-    with torch.no_grad():
-        return module(setting.features).softmax(1).numpy()
+    params = {"fairness_weight": weight, "random_state": seed}
+    made = clusterer(loss, protocol, len(X), n_clusters=len(np.unique(y)), **params)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return made.fit(X).predict_proba(X)

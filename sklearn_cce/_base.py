@@ -31,7 +31,7 @@ from sklearn_cce._training.batches import (
     n_batches,
     rows_for_scale,
 )
-from sklearn_cce._training.callbacks import CosineAnnealing
+from sklearn_cce._training.callbacks import CosineAnnealing, RisingOrder
 from sklearn_cce._training.errors import blaming, lacks_memory, memory_error
 from sklearn_cce._training.heads import ends_in_linear, without_order
 from sklearn_cce._training.inference import infer
@@ -39,6 +39,7 @@ from sklearn_cce._training.inputs import check_samples
 from sklearn_cce._training.net import CollisionNet
 from sklearn_cce._training.process import drawing, seeded, usual_settings
 from sklearn_cce._training.sources import Source, TensorSource, take
+from sklearn_cce.losses import LOSSES, RenyiCrossEntropyLoss
 from sklearn_cce.modules import FLATTENING, MODULES, Scaling, without_head
 from sklearn_cce.views import Neighbors, View
 
@@ -137,7 +138,23 @@ def make_optimizer(
     return made_by(accepted, torch.optim.Optimizer, lambda: make(*args, **kwargs))
 
 
-RESERVED = {"epoch_timer", "progress", "convergence", "annealing", "validation"}
+RISING = "rising"
+"""The loss whose order rises from that of Shannon's to that of collision."""
+
+SETTLED = 0.01
+"""Share of the samples that may change clusters in the last epoch of a training."""
+
+ORDERS = Interval(Real, 0, 10, closed="both")
+"""The orders that a loss may have."""
+
+RESERVED = {
+    "epoch_timer",
+    "progress",
+    "convergence",
+    "annealing",
+    "order",
+    "validation",
+}
 """Names of the callbacks that a fit adds itself."""
 
 
@@ -214,6 +231,15 @@ def plain(name: str, value: Any) -> Any:
                 raise ValueError(f"{name} must be at most {largest:g}; got {value!r}.")
             return number
     return value
+
+
+def loss_params(loss: str | float) -> dict[str, Any]:
+    """Return the parameters of a net that a loss, its order or 'rising' stand for."""
+    if loss == RISING:
+        return {"criterion": RenyiCrossEntropyLoss, "rising": True}
+    if isinstance(loss, str):
+        return {"criterion": LOSSES[loss]}
+    return {"criterion": RenyiCrossEntropyLoss, "criterion__order": loss}
 
 
 @contextlib.contextmanager
@@ -332,6 +358,7 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
     _least_epochs: int
     _least_steps: int
     _n_neighbors: int
+    _net_type: type[CollisionNet] = CollisionNet
     _modules: dict[str, Callable[..., nn.Module]] = MODULES
 
     net_: CollisionNet
@@ -487,11 +514,16 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
         epochs: int,
         seed: int,
         anneal: bool = True,
+        rising: bool = True,
+        first_weight: float | None = None,
     ) -> bool:
-        """Train a net, and return whether the loss stopped falling.
+        """Train a net, and return whether that converged.
 
         Annealed training begins with a fresh optimizer, whose learning rate falls to 0
-        along a cosine; a scheduler among the callbacks takes its place.
+        along a cosine; a scheduler among the callbacks takes its place. The order of
+        the loss 'rising' rises in such a training, unless that is not wanted, and the
+        fairness weight begins at `first_weight`. As the loss falls with the order, all
+        passes are made, and few clusters should change at last.
         """
         stop = EarlyStopping(
             monitor="train_loss",
@@ -500,11 +532,14 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
             patience=self.patience,
             sink=noop,
         )
+        rises = anneal and rising and net.rising
+        n_steps = epochs * n_batches(samples, net.batch_size)
         extra: list[tuple[str, Callback]] = [("convergence", stop)]
+        if rises:
+            extra = [("order", RisingOrder(n_steps, first_weight))]
         scheduled = any(isinstance(c, LRScheduler) for _, c in net.callbacks_)
         if anneal and not scheduled:
             net.initialize_optimizer()
-            n_steps = epochs * n_batches(samples, net.batch_size)
             extra.append(("annealing", CosineAnnealing(n_steps)))
         own = net.callbacks_
         net.callbacks_ = own + extra
@@ -516,6 +551,8 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
         net.drop_empty_epoch()
         if net.interrupted_ and self.on_interrupt == "raise":
             raise KeyboardInterrupt
+        if rises:
+            return bool(net.history) and net.history[-1, "changed"] <= SETTLED
         return stop.misses_ >= self.patience
 
     def _make_net(
@@ -527,7 +564,7 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
         named = isinstance(self.module, str)
         module = self._modules[self.module] if named else self.module
         named = named and isinstance(self.optimizer, str)
-        net = CollisionNet(
+        net = self._net_type(
             functools.partial(
                 make_module, module, in_shape, n_outputs, samples.source.dtype
             ),

@@ -16,7 +16,15 @@ from sklearn.utils import Tags
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_cce._base import BaseCollisionEstimator, Plan, Task, watched
+from sklearn_cce._base import (
+    ORDERS,
+    RISING,
+    BaseCollisionEstimator,
+    Plan,
+    Task,
+    loss_params,
+    watched,
+)
 from sklearn_cce._checks import Interval, StrOptions, check_weight, fit_context
 from sklearn_cce._graph.geometry import Geometry
 from sklearn_cce._graph.spreading import spread_labels
@@ -82,9 +90,11 @@ class CollisionClassifier(ClassifierMixin, BaseCollisionEstimator[ClassTask]):
 
     Parameters
     ----------
-    loss : {'collision', 'shannon', 'reverse', 'generalized', 'symmetric', 'mae'}, \
-default='collision'
-        What the network minimises; see :mod:`sklearn_cce.losses`.
+    loss : {'collision', 'shannon', 'reverse', 'generalized', 'symmetric', 'mae', \
+'rising'} or float, default='collision'
+        What the network minimises; see :mod:`sklearn_cce.losses`. A number in [0, 10]
+        is the order of a Rényi cross-entropy: 1 is Shannon's, 2 is collision. 'rising':
+        the order rises from 1 to 2 in the training.
     label_smoothing : float, default=0.0
         Share of the uniform distribution that is mixed into every label, in [0, 1).
         With collision cross-entropy it makes wrong labels harmless, the more the
@@ -228,7 +238,7 @@ default='auto'
 
     _parameter_constraints: dict = {
         **BaseCollisionEstimator._parameter_constraints,
-        "loss": [StrOptions(set(LOSSES))],
+        "loss": [StrOptions({*LOSSES, RISING}), ORDERS],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "class_prior": ["array-like", None],
@@ -240,7 +250,7 @@ default='auto'
     def __init__(
         self,
         *,
-        loss: str = "collision",
+        loss: str | float = "collision",
         label_smoothing: float = 0.0,
         class_weight: dict | str | None = None,
         fairness_weight: float = 1.0,
@@ -498,7 +508,7 @@ default='auto'
             given = self.class_prior
             shares = check_shares("class_prior", given, len(classes), "class")
         return {
-            "criterion": LOSSES[self.loss],
+            **loss_params(self.loss),
             "criterion__weight": weight,
             "fairness_weight": self.fairness_weight,
             "prior": shares,

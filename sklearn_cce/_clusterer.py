@@ -23,7 +23,15 @@ from sklearn.utils import Tags
 from skorch.callbacks import Callback
 from torch import nn
 
-from sklearn_cce._base import BaseCollisionEstimator, Plan, Task, draw_seed
+from sklearn_cce._base import (
+    ORDERS,
+    RISING,
+    BaseCollisionEstimator,
+    Plan,
+    Task,
+    draw_seed,
+    loss_params,
+)
 from sklearn_cce._checks import (
     Interval,
     StrOptions,
@@ -50,7 +58,6 @@ from sklearn_cce._training.net import CollisionNet
 from sklearn_cce._training.process import drawing, seeded
 from sklearn_cce._training.shares import check_shares
 from sklearn_cce._training.sources import Source
-from sklearn_cce.losses import LOSSES
 from sklearn_cce.model_selection import silhouette_scorer
 from sklearn_cce.modules import FLATTENING, MODULES
 from sklearn_cce.pseudo_labels._batch import UPDATES
@@ -62,13 +69,16 @@ N_SPECTRAL = 12
 FROM_SCRATCH = 5
 """How many times the usual passes and gradient steps a fit takes without a start."""
 
+FIRST_WEIGHT = 10.0
+"""The fairness weight that a network begins with where it knows nothing of the data."""
+
 LEARNING_RATE, LEARNING_RATES = 1e-3, {"linear": 1e-2}
 """The usual one, and that of a single layer: no other makes its steps larger."""
 
 RESTART = 1_000_003
 """Distance of the seeds of two networks."""
 
-SELF_LABELLING = ("collision", "shannon", "reverse")
+SELF_LABELLING = ("collision", "shannon", "reverse", RISING)
 """Names of the losses that a network can learn its own labels with."""
 
 
@@ -153,8 +163,12 @@ class CollisionClusterer(
         called with ``(in_shape, n_clusters)``, where ``in_shape`` is the number of
         features, or the shape of a sample with more than one axis, and must return a
         module with one logit per cluster. A module is copied before training.
-    loss : {'collision', 'shannon', 'reverse'}, default='collision'
-        What the network minimises with the pseudo-labels fixed.
+    loss : {'rising', 'collision', 'shannon', 'reverse'} or float, default='rising'
+        What the network minimises with the pseudo-labels fixed. A number in [0, 10]
+        is the order of a Rényi cross-entropy: 1 is Shannon's, 2 is collision. 'rising':
+        the order rises from 1 to 2, so that the network first copies the doubt of its
+        labels and is certain at last. A start is learnt with 2 then; without one,
+        the fairness weight comes from 10, and balance leads while nothing is known.
     pseudo_labels : {'em', 'exact'}, default='em'
         Method that solves for the pseudo-labels of a batch, see
         :func:`~sklearn_cce.pseudo_labels.update_pseudo_labels`.
@@ -165,7 +179,7 @@ class CollisionClusterer(
         random start.
     tol : float, default=1e-3
         Training ends early when the loss, in nats, has not fallen by `tol` in
-        `patience` epochs.
+        `patience` epochs; not while the order of the loss rises.
     patience : int, default=20
         See `tol`.
     batch_size : int, default=512
@@ -255,7 +269,7 @@ class CollisionClusterer(
         "init": [StrOptions({"spectral", "random"}), "array-like"],
         "n_init": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "loss": [StrOptions(set(SELF_LABELLING))],
+        "loss": [StrOptions(set(SELF_LABELLING)), ORDERS],
         "pseudo_labels": [StrOptions(set(UPDATES))],
     }
 
@@ -269,7 +283,7 @@ class CollisionClusterer(
         n_init: int | str = "auto",
         views: str | View | sp.spmatrix | Sequence | None = "auto",
         module: str | nn.Module | Callable[..., nn.Module] = "mlp",
-        loss: str = "collision",
+        loss: str | float = RISING,
         pseudo_labels: str = "em",
         max_epochs: int | None = None,
         tol: float = 1e-3,
@@ -592,7 +606,7 @@ class CollisionClusterer(
                 f"n_samples={len(source)} should be >= n_clusters={self.n_clusters}."
             )
         params = {
-            "criterion": LOSSES[self.loss],
+            **loss_params(self.loss),
             "fairness_weight": self.fairness_weight,
             "pseudo_labels": self.pseudo_labels,
         }
@@ -694,13 +708,14 @@ class CollisionClusterer(
         params = task.params | {"prior": shares, "lr": self._learning_rate(geometry)}
         net = self._make_net(samples, task.n_outputs, **params)
         if start is None:
-            return net, self._self_label(net, geometry, plan.epochs, plan)
+            first = FIRST_WEIGHT
+            return net, self._self_label(net, geometry, plan.epochs, plan, first)
         set_shares = self._prior() is not None
         certain = start.certain and not set_shares
         n_first = plan.epochs if certain else plan.epochs // 2
         learnt, converged = None, True
         if n_first:
-            converged = self._train(net, samples, n_first, plan.seed)
+            converged = self._train(net, samples, n_first, plan.seed, rising=False)
             if net.interrupted_:
                 return net, True
             learnt = kept_state(net)
@@ -712,14 +727,22 @@ class CollisionClusterer(
         return net, converged
 
     def _self_label(
-        self, net: CollisionNet, geometry: Geometry, epochs: int, plan: Plan
+        self,
+        net: CollisionNet,
+        geometry: Geometry,
+        epochs: int,
+        plan: Plan,
+        first_weight: float | None = None,
     ) -> bool:
         """Train on pseudo-labels, and return whether that converged."""
         with drawing(only_torch=True):
             samples = replace(geometry.with_views(), target=None)
         if plan.one_pass:
             return self._train(net, samples, 1, plan.seed, anneal=False)
-        return self._train(net, samples, epochs, plan.seed) or self.max_epochs is None
+        converged = self._train(
+            net, samples, epochs, plan.seed, first_weight=first_weight
+        )
+        return converged or self.max_epochs is None
 
     def _order_clusters(self, source: Source, weight: np.ndarray | None) -> None:
         """Move the clusters that no weight falls on behind the others."""
@@ -743,7 +766,7 @@ class CollisionClusterer(
         elif not converged:
             steps = f"{n_steps} gradient step" + "s" * (n_steps > 1)
             text = (
-                f"The training loss was still falling after {self.n_iter_} epochs of "
+                f"The training had not converged after {self.n_iter_} epochs of "
                 f"{steps} each. Increase max_epochs, lr or tol."
             )
         if text is not None:

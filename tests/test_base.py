@@ -193,7 +193,7 @@ def untrained_state(data, **params):
 
 def test_partial_fit_on_the_batches_is_an_epoch_of_fit(data):
     plain = {"max_epochs": 1, "init": "random", "n_init": 1, "views": None}
-    plain["optimizer"] = Constant
+    plain |= {"optimizer": Constant, "loss": "collision"}
     whole = cluster(**plain).fit(data)
     generator = torch.Generator().manual_seed(whole.net_.iterator_train__seed)
     order = torch.randperm(len(data), generator=generator)
@@ -265,7 +265,7 @@ def test_a_warning_that_is_an_error_leaves_the_estimator_as_it_was(X, quick):
         with warnings.catch_warnings():
             warnings.simplefilter("error", ConvergenceWarning)
             assert_untouched(
-                clusterer, lambda c=clusterer: c.fit(X), ConvergenceWarning, "falling"
+                clusterer, lambda c=clusterer: c.fit(X), ConvergenceWarning, "converged"
             )
 
 

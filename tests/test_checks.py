@@ -18,5 +18,5 @@ def test_many_fits_of_a_search_warn_once(action, monkeypatch):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter(action)
         search.fit(X)
-    (said,) = (str(w.message) for w in caught if "still falling" in str(w.message))
+    (said,) = (str(w.message) for w in caught if "not converged" in str(w.message))
     assert "after 3 epochs of 1 gradient step each" in said

@@ -37,7 +37,7 @@ from sklearn_cce._base import resolve_device
 from sklearn_cce.metrics import clustering_accuracy
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-LOSSES = ["collision", "shannon", "reverse"]
+LOSSES = ["rising", "collision", "shannon", "reverse", 1.5]
 
 
 class Small(nn.Sequential):
@@ -149,6 +149,7 @@ def test_n_iter_is_max_epochs_where_training_does_not_converge(X, quick):
 
 def test_training_ends_after_patience_epochs_without_progress(X, quick):
     params = {"max_epochs": 50, "tol": 1e6, "patience": 3, "init": "random"}
+    params["loss"] = "collision"
     clusterer = quick(**params).fit(X)
     assert clusterer.n_iter_ <= 4
 

@@ -68,6 +68,43 @@ class CosineAnnealing(Callback):
             group["lr"] = left * rate
 
 
+class RisingOrder(Callback):
+    """Let the order of a Rényi cross-entropy rise evenly from 1, Shannon's, to 2.
+
+    At first doubt is copied, and the network stays free; at last, with collision,
+    doubtful labels have no say, and it becomes certain.
+
+    Parameters
+    ----------
+    n_steps : int
+        Number of gradient steps of the training.
+    first_weight : float or None
+        The fairness weight to begin with, which comes to that of the net evenly on a
+        logarithmic scale. None means that of the net throughout.
+    """
+
+    def __init__(self, n_steps: int, first_weight: float | None) -> None:
+        self.n_steps = n_steps
+        self.first_weight = first_weight
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Note the fairness weight to end with."""
+        self.step_, self.weight_ = 0, net.fairness_weight
+
+    def on_batch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Set the order and the fairness weight of the next step."""
+        done = self.step_ / self.n_steps
+        self.step_ += 1
+        net.criterion_.options["order"] = 1.0 + done
+        if self.first_weight is not None:
+            net.fairness_weight = self.first_weight ** (1 - done) * self.weight_**done
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Leave the net with collision and its own fairness weight."""
+        net.criterion_.options["order"] = 2.0
+        net.fairness_weight = self.weight_
+
+
 class Validation(EarlyStopping):
     """Note the accuracy on held-out samples, stop in time, and return to the best.
 

@@ -50,6 +50,8 @@ class CollisionNet(NeuralNet):
         Target share of every cluster.
     pseudo_labels : str
         Method of ``update_pseudo_labels``.
+    rising : bool
+        Whether the order of the loss is to rise in a training.
     mixed_precision : bool
         Whether the network is trained in bfloat16 where that is safe.
     compiled : bool
@@ -78,6 +80,7 @@ class CollisionNet(NeuralNet):
         fairness_weight: float,
         prior: np.ndarray,
         pseudo_labels: str,
+        rising: bool = False,
         mixed_precision: bool = False,
         compiled: bool = False,
         may_draw: bool = True,
@@ -86,6 +89,7 @@ class CollisionNet(NeuralNet):
         self.fairness_weight = fairness_weight
         self.prior = prior
         self.pseudo_labels = pseudo_labels
+        self.rising = rising
         self.mixed_precision = mixed_precision
         self.compiled = compiled
         self.may_draw = may_draw

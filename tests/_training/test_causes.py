@@ -30,7 +30,7 @@ def test_steps_are_said_not_epochs_alone(batch_size, max_epochs, steps, X, quick
     params = {"batch_size": batch_size, "max_epochs": max_epochs, "lr": 1e-3}
     found = {m for seed in range(3) for m in said(lambda: quick(**params).fit(X))}
     assert len(found) == 1
-    assert f"still falling after {steps}" in found.pop()
+    assert f"not converged after {steps}" in found.pop()
 
 
 CAUSES = {
