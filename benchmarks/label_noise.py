@@ -71,6 +71,11 @@ LOSSES: dict[str, dict] = {
     "generalized": {"loss": "generalized"},
     "symmetric": {"loss": "symmetric"},
     "mae": {"loss": "mae"},
+    "order 1.25": {"loss": 1.25},
+    "order 1.5": {"loss": 1.5},
+    "order 1.75": {"loss": 1.75},
+    "order 3": {"loss": 3.0},
+    "rising": {"loss": "rising"},
     "collision, smoothing 0.9": {"loss": "collision", "label_smoothing": 0.9},
 }
 COLUMNS = ["part", "data", "level", "method", "seed", "accuracy", "seconds"]
