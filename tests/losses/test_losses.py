@@ -204,6 +204,55 @@ def test_renyi_at_extreme_logits_is_finite_at_every_order(order, dtype):
     assert_close(loss[:3], torch.tensor([0, 2e4, 2e4], dtype=dtype))
 
 
+def renyi(s, y, order):
+    return renyi_cross_entropy(s.log(), y, order=order, reduction="none")
+
+
+@pytest.mark.parametrize("order", [0.5, 1, 1.5, 1.9])
+def test_the_best_prediction_is_a_sharpened_copy_below_order_2(order):
+    label = torch.tensor([[0.5, 0.3, 0.2]], dtype=torch.float64)
+    best = label ** (1 / (2 - order))
+    best = best / best.sum()
+    others = draw((2000, 3))[1]
+    assert (
+        renyi(others, label.expand(2000, 3), order) >= renyi(best, label, order)
+    ).all()
+
+
+@pytest.mark.parametrize("order", [2, 3, 7])
+def test_the_best_prediction_is_a_decision_from_order_2_on(order):
+    label = torch.tensor([[0.5, 0.3, 0.2]], dtype=torch.float64)
+    vertex = torch.tensor([[1.0, 0.0, 0.0]], dtype=torch.float64)
+    others = draw((2000, 3))[1]
+    least = renyi(vertex, label, order)
+    assert (renyi(others, label.expand(2000, 3), order) >= least).all()
+
+
+@pytest.mark.parametrize(("order", "sign"), [(1, 1), (1.5, 1), (2, 0), (3, -1)])
+def test_where_a_uniform_label_draws_a_prediction(order, sign):
+    logits = torch.tensor([[1.0, 0.0, 0.0]], dtype=torch.float64)
+    uniform = torch.full_like(logits, 1 / 3)
+    pull = gradient(renyi_cross_entropy, logits, uniform, order=order)[0, 0]
+    assert np.sign(round(pull.item(), 9)) == sign
+
+
+@pytest.mark.parametrize("order", [0.5, 1, 1.5, 3])
+def test_renyi_of_independent_pairs_is_the_sum(order):
+    (s, y), (t, z) = (
+        (draw((4, 3), seed)[1], draw((4, 3), seed + 2)[1]) for seed in (0, 1)
+    )
+    pairs = [(a[:, :, None] * b[:, None]).flatten(1) for a, b in ((s, t), (y, z))]
+    assert_close(renyi(*pairs, order), renyi(s, y, order) + renyi(t, z, order))
+
+
+def test_generalized_is_a_bounded_renyi():
+    logits, target = draw((9, 4))
+    for q in (0.3, 0.7, 1.0):
+        loss = renyi_cross_entropy(logits, target, order=1 + q, reduction="none")
+        bounded = FUNCTIONS["generalized"](logits, target, q=q, reduction="none")
+        assert_close(bounded, -torch.expm1(-q * loss) / q)
+
+
 def test_renyi_is_symmetric_at_2_only():
     a, b = (draw((5, 3), seed)[1] for seed in (0, 1))
     for order in (0.5, 1, 1.5, 2, 3):
