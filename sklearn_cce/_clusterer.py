@@ -69,6 +69,10 @@ N_SPECTRAL = 12
 FROM_SCRATCH = 5
 """How many times the usual passes and gradient steps a fit takes without a start."""
 
+SHORTENED = 3
+"""How many times fewer the usual passes of self-labelling are where all views are
+neighbours: the start has seen these, and little is to be learnt from them."""
+
 FIRST_WEIGHT = 10.0
 """The fairness weight that a network begins with where it knows nothing of the data."""
 
@@ -175,8 +179,9 @@ class CollisionClusterer(
     max_epochs : int, default=None
         Maximum number of passes over the data; the first half for the start, where
         there is one. The learning rate falls to 0 along a cosine in either part. None
-        means 10 passes and at least 600 gradient steps, five times as many with a
-        random start.
+        means 5 passes and at least 300 gradient steps for the start, and as many for
+        the pseudo-labels, but a third where all views are neighbours; with a random
+        start 50 passes and at least 3,000 steps.
     tol : float, default=1e-3
         Training ends early when the loss, in nats, has not fallen by `tol` in
         `patience` epochs; not while the order of the loss rises.
@@ -721,7 +726,10 @@ class CollisionClusterer(
             learnt = kept_state(net)
         if certain:
             return net, converged or self.max_epochs is None
-        converged = self._self_label(net, geometry, plan.epochs - n_first, plan)
+        n_more = plan.epochs - n_first
+        if self.max_epochs is None and not geometry.transforms:
+            n_more = -(-n_more // SHORTENED)
+        converged = self._self_label(net, geometry, n_more, plan)
         if not set_shares and learnt is not None and net.n_used_ < learnt.n_used:
             learnt.restore(net)
         return net, converged
