@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, Literal
@@ -432,7 +432,7 @@ class CollisionClusterer(
 
     @fit_context(prefer_skip_nested_validation=True)
     def start_labels(
-        self, X: ArrayLike, *, n_clusters: Sequence[int] | None = None
+        self, X: ArrayLike, *, n_clusters: int | Sequence[int] | None = None
     ) -> list[np.ndarray]:
         """Return the clusters that the network would learn first, without training it.
 
@@ -443,7 +443,7 @@ class CollisionClusterer(
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             At most 100,000 samples.
-        n_clusters : sequence of int, default=None
+        n_clusters : int or sequence of int, default=None
             Numbers of clusters. None means that of the estimator.
 
         Returns
@@ -467,7 +467,8 @@ class CollisionClusterer(
         [2, 3]
         """
         self._check_params()
-        numbers = [self.n_clusters] if n_clusters is None else list(n_clusters)
+        numbers = self.n_clusters if n_clusters is None else n_clusters
+        numbers = list(numbers) if isinstance(numbers, Iterable) else [numbers]
         if not self._init_is("spectral"):
             raise ValueError(
                 f"start_labels needs init='spectral'; got init={self.init!r}."

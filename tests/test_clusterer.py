@@ -886,8 +886,9 @@ def test_the_labels_of_the_start_are_those_that_are_learnt(blobs, X):
     two, three = clusterer.start_labels(X, n_clusters=[2, 3])
     assert np.array_equal(np.unique(two), [0, 1])
     assert adjusted_rand_score(blobs[1], three) == 1
-    (alone,) = clusterer.start_labels(X)
-    assert np.array_equal(alone, three)
+    for numbers in (None, 3):
+        (alone,) = clusterer.start_labels(X, n_clusters=numbers)
+        assert np.array_equal(alone, three)
     assert not hasattr(clusterer, "n_features_in_")
 
 
@@ -897,6 +898,8 @@ def test_the_labels_of_the_start_are_those_that_are_learnt(blobs, X):
         ({"init": "random"}, None, "init='spectral'"),
         ({}, [0], "n_clusters must be integers from 1"),
         ({}, [2.5], "n_clusters must be integers from 1"),
+        ({}, 2.5, "n_clusters must be integers from 1"),
+        ({}, "3", "n_clusters must be integers from 1"),
         ({}, [61], "n_clusters must be integers from 1"),
         ({"n_clusters": 0}, None, "n_clusters"),
     ],
