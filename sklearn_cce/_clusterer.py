@@ -171,8 +171,9 @@ class CollisionClusterer(
         What the network minimises with the pseudo-labels fixed. A number in [0, 10]
         is the order of a Rényi cross-entropy: 1 is Shannon's, 2 is collision. 'rising':
         the order rises from 1 to 2, so that the network first copies the doubt of its
-        labels and is certain at last. A start is learnt with 2 then; without one,
-        the fairness weight comes from 10, and balance leads while nothing is known.
+        labels and is certain at last. A start and the chunks of a stream are learnt
+        with 2; without a start the fairness weight comes from 10, and balance leads
+        while nothing is known.
     pseudo_labels : {'em', 'exact'}, default='em'
         Method that solves for the pseudo-labels of a batch, see
         :func:`~sklearn_cce.pseudo_labels.update_pseudo_labels`.
