@@ -130,11 +130,9 @@ def report_losses(path: Path) -> None:
     from matplotlib.figure import Figure
 
     rows = pd.read_csv(path)
-    table = rows.pivot_table(
-        "accuracy", ["protocol", "data", "loss"], "fairness_weight", dropna=False
-    ).dropna(how="all")
-    no_weight = rows[rows["fairness_weight"].isna()]
-    fixed = no_weight.groupby(["protocol", "data", "loss"])["accuracy"].mean()
+    keys, no_weight = ["protocol", "data", "loss"], rows["fairness_weight"].isna()
+    table = rows[~no_weight].pivot_table("accuracy", keys, "fairness_weight")
+    fixed = rows[no_weight].groupby(keys)["accuracy"].mean()
     show("accuracy over the fairness weight, mean over parts", table.round(3))
     show("losses without one", fixed.round(3))
     protocols, names = (table.index.unique(level) for level in ("protocol", "data"))
@@ -146,7 +144,8 @@ def report_losses(path: Path) -> None:
     losses = list(table.index.unique("loss"))
     for i, protocol in enumerate(protocols):
         for axes, name in zip(grid[i], names, strict=True):
-            for loss, curve in table.loc[(protocol, name)].iterrows():
+            measured = table.query("protocol == @protocol and data == @name")
+            for loss, curve in measured.droplevel(["protocol", "data"]).iterrows():
                 color = f"C{losses.index(loss)}"
                 axes.semilogx(curve.index, curve, "o-", ms=3, color=color, label=loss)
             for loss, value in fixed.get((protocol, name), pd.Series()).items():
