@@ -344,8 +344,9 @@ def renyi_cross_entropy(
     """Rényi cross-entropy: the family of Shannon's and collision cross-entropy.
 
     ``ln(sum_k y_k s_k^(order - 1)) / (1 - order)`` with ``s = softmax(logits)``; the
-    limit at order 1 is Shannon's cross-entropy, order 2 is collision [1]_. The larger
-    the order, the more a prediction believes itself rather than a doubtful target.
+    limit at order 1 is Shannon's cross-entropy, order 2 is collision [2]_; of y with
+    itself it is Rényi's entropy [1]_. The larger the order, the more a prediction
+    believes itself rather than a doubtful target.
 
     Parameters
     ----------
@@ -397,8 +398,10 @@ def renyi_cross_entropy(
 
     References
     ----------
-    .. [1] Z. Zhang and Y. Boykov, "Collision Cross-entropy for Soft Class Labels and
-       Entropy-based Clustering", arXiv:2303.07321, 2023. Section 2.
+    .. [1] A. Rényi, "On Measures of Entropy and Information", Proceedings of the Fourth
+       Berkeley Symposium on Mathematical Statistics and Probability 1, 1961.
+    .. [2] Z. Zhang and Y. Boykov, "Collision Cross-entropy for Soft Class Labels and
+       Entropy-based Clustering", arXiv:2303.07321, 2023.
 
     Examples
     --------
