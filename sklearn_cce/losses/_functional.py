@@ -147,7 +147,8 @@ def _soft(
     weighted = target * weight.view(-1, *[1] * (target.dim() - 2))
     if linear:
         return kernel(log_p, weighted)
-    return weighted.sum(1) * kernel(log_p, target)
+    mass = weighted.sum(1)
+    return torch.where(mass == 0, 0, mass * kernel(log_p, target))
 
 
 def _loss(

@@ -35,9 +35,10 @@ def renyi(log_p: Tensor, target: Tensor, order: float) -> Tensor:
     """Return ln(sum_k y_k s_k^(order - 1)) / (1 - order), for an order other than 1.
 
     Near an order of 1 the sum is nearly 1, and is known best by how much it lacks; that
-    takes targets that sum to 1.
+    takes targets that sum to 1, or to 0.
     """
-    power, target = order - 1, target / target.sum(1, keepdim=True)
+    power, mass = order - 1, target.sum(1, keepdim=True)
+    target = target / torch.where(mass == 0, 1, mass)
     scaled = torch.where(target <= 0, -torch.inf, power * log_p)
     highest = scaled.detach().amax(1, keepdim=True)
     highest = torch.where(highest.isinf(), 0, highest)

@@ -525,6 +525,7 @@ PARAMETERS = [
 LOGITS = torch.from_numpy(X).float()
 OPTIONS = {"weight": None, "ignore_index": -100, "reduction": "mean"}
 OWN_OPTIONS: dict[str, Kwargs] = {
+    "renyi_cross_entropy": {"order": 1.5},
     "reverse_cross_entropy": {"log_zero": -13.8},
     "generalized_cross_entropy": {"q": 0.7},
     "symmetric_cross_entropy": {"alpha": 0.1, "beta": 1.0, "log_zero": -4.0},

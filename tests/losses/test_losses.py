@@ -456,6 +456,14 @@ def test_weights_of_one_hot_and_hard_targets_agree(name):
 
 
 @every_loss
+def test_a_target_of_zeros_is_no_nan_with_class_weights(name):
+    logits, target = draw((3, 5))
+    target[1] = 0
+    loss = FUNCTIONS[name](logits, target, weight=WEIGHT, reduction="none")
+    assert not loss.isnan().any()
+
+
+@every_loss
 def test_ignored_positions_have_no_gradient(name):
     logits, index = draw_hard((4, 5))
     index[1] = -100
