@@ -27,47 +27,42 @@ def test_verbose_shows_a_bar_a_training_with_the_figures(data, capsys):
         assert word in shown.err
 
 
-class Orders(Callback):
-    """Note the order of the loss at every step."""
+class Seen(Callback):
+    """Note something about the net at every step, a list for each training."""
+
+    def __init__(self, read):
+        self.read, self.seen = read, []
 
     def on_train_begin(self, net, **kwargs):
-        self.seen = getattr(self, "seen", [])
         self.seen.append([])
 
     def on_batch_end(self, net, **kwargs):
-        self.seen[-1].append(net.criterion_.options["order"])
+        self.seen[-1].append(self.read(net))
 
 
-class Weights(Callback):
-    """Note the fairness weight at every step."""
+ORDERS = [("seen", Seen(lambda net: net.criterion_.options["order"]))]
 
-    def on_train_begin(self, net, **kwargs):
-        self.seen = []
 
-    def on_batch_end(self, net, **kwargs):
-        self.seen.append(net.fairness_weight)
+def seen_by(estimator):
+    return [np.array(seen) for seen in dict(estimator.net_.callbacks_)["seen"].seen]
 
 
 @pytest.mark.parametrize("weight", [0.1, 10.0, 1000.0])
 def test_without_a_start_the_fairness_weight_comes_from_10(weight, data):
-    watch = [("weights", Weights())]
+    watch = [("seen", Seen(lambda net: net.fairness_weight))]
     params = {"init": "random", "max_epochs": 20, "fairness_weight": weight}
     clusterer = cluster(callbacks=watch, **params).fit(data)
-    seen = np.log(dict(clusterer.net_.callbacks_)["weights"].seen)
+    seen = np.log(seen_by(clusterer)[0])
     assert np.isclose(seen[0], np.log(10))
     assert np.isclose(seen[-1], np.log(weight), atol=0.1)
     assert np.allclose(np.diff(seen, 2), 0)
     assert clusterer.net_.fairness_weight == weight
 
 
-def orders(estimator):
-    return [np.array(seen) for seen in dict(estimator.net_.callbacks_)["orders"].seen]
-
-
 def test_the_order_rises_from_1_to_2_in_self_labelling(data):
     close = np.random.default_rng(0).normal(size=data.shape)
-    clusterer = cluster(callbacks=[("orders", Orders())], max_epochs=8).fit(close)
-    learning, labelling = orders(clusterer)
+    clusterer = cluster(callbacks=ORDERS, max_epochs=8).fit(close)
+    learning, labelling = seen_by(clusterer)
     assert (learning == 2).all()
     assert labelling[0] == 1 and 1.7 < labelling[-1] < 2
     assert np.allclose(np.diff(labelling, 2), 0)
@@ -76,13 +71,12 @@ def test_the_order_rises_from_1_to_2_in_self_labelling(data):
 
 @pytest.mark.parametrize("order", [0, 1.25, np.float32(3)])
 def test_an_order_is_kept(order, data):
-    watch = [("orders", Orders())]
-    clusterer = cluster(callbacks=watch, loss=order, max_epochs=4).fit(data)
-    assert all((seen == order).all() for seen in orders(clusterer))
+    clusterer = cluster(callbacks=ORDERS, loss=order, max_epochs=4).fit(data)
+    assert all((seen == order).all() for seen in seen_by(clusterer))
 
 
 def test_chunks_are_learnt_with_collision(data):
-    streamed = cluster(callbacks=[("orders", Orders())]).partial_fit(data)
+    streamed = cluster(callbacks=ORDERS).partial_fit(data)
     expected = cluster(loss="collision").partial_fit(data)
     assert np.array_equal(streamed.predict_proba(data), expected.predict_proba(data))
 
@@ -90,8 +84,8 @@ def test_chunks_are_learnt_with_collision(data):
 def test_a_classifier_with_a_rising_order(data):
     y = np.arange(len(data)) % 2
     params = {"loss": "rising", "max_epochs": 4, "random_state": 0}
-    model = CollisionClassifier(callbacks=[("orders", Orders())], **params)
-    (seen,) = orders(model.fit(data, y))
+    model = CollisionClassifier(callbacks=ORDERS, **params)
+    (seen,) = seen_by(model.fit(data, y))
     assert seen[0] == 1 and (np.diff(seen) > 0).all() and seen[-1] < 2
 
 
