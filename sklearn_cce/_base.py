@@ -29,31 +29,30 @@ from sklearn_cce._training.batches import (
     Samples,
     make_samples,
     n_batches,
-    rows_for_scale,
 )
 from sklearn_cce._training.callbacks import CosineAnnealing, RisingOrder
-from sklearn_cce._training.errors import blaming, lacks_memory, memory_error
+from sklearn_cce._training.errors import lacks_memory, memory_error
 from sklearn_cce._training.heads import ends_in_linear, without_order
 from sklearn_cce._training.inference import infer
 from sklearn_cce._training.inputs import check_samples
+from sklearn_cce._training.making import (
+    OPTIMIZERS,
+    check_outputs,
+    fit_scaling,
+    make_module,
+    make_optimizer,
+)
 from sklearn_cce._training.net import CollisionNet
 from sklearn_cce._training.process import drawing, seeded, usual_settings
+from sklearn_cce._training.ranks import Ranks, joined
 from sklearn_cce._training.sources import Source, TensorSource, take
 from sklearn_cce.losses import LOSSES, RenyiCrossEntropyLoss
-from sklearn_cce.modules import FLATTENING, MODULES, Scaling, without_head
+from sklearn_cce.modules import FLATTENING, MODULES, without_head
 from sklearn_cce.views import Neighbors, View
-
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": functools.partial(torch.optim.Adam, fused=True),
-    "adamw": functools.partial(torch.optim.AdamW, fused=True),
-    "sgd": functools.partial(torch.optim.SGD, momentum=0.9, fused=True),
-}
 
 LARGEST = torch.finfo(torch.float64).max
 LARGEST_WEIGHT = torch.finfo(torch.float32).max
 """No number among the parameters may be larger, and no fairness weight."""
-
-Made = TypeVar("Made")
 
 ARRAYS = ("sparse matrix", np.ndarray)
 """What a graph may be given as."""
@@ -84,58 +83,6 @@ def draw_seed(random_state: int | np.random.RandomState | None) -> int:
     if random_state is None:
         return int(np.random.default_rng().integers(2**31 - 1))
     return int(check_random_state(random_state).randint(2**31 - 1))
-
-
-def make_module(
-    module: nn.Module | Callable[..., nn.Module],
-    in_shape: int | Sequence[int],
-    n_outputs: int,
-    dtype: torch.dtype,
-) -> nn.Module:
-    """Make a network; a given network is copied. Its numbers become float32.
-
-    Where float32 does not hold the samples, it must begin with a layer that scales.
-    """
-    if isinstance(module, nn.Module):
-        with blaming("module must be one that can be copied"):
-            made = copy.deepcopy(module)
-    else:
-        accepted = (
-            "module must be a torch.nn.Module or a callable that takes (in_shape, "
-            f"n_outputs), here ({in_shape}, {n_outputs}), and returns one; {module!r}"
-        )
-        made = made_by(accepted, nn.Module, lambda: module(in_shape, n_outputs))
-    if not any(p.requires_grad for p in made.parameters()):
-        raise ValueError(f"module must have parameters to train; {module!r} has none.")
-    if any(p.is_meta for p in made.parameters()):
-        raise ValueError("module must have weights; some lie on the device 'meta'.")
-    made = made.float()
-    scales = any(isinstance(layer, Scaling) for layer in made.modules())
-    if dtype == torch.float32 or scales:
-        return made
-    return nn.Sequential(Scaling(in_shape), made)
-
-
-def made_by(accepted: str, kind: type[Made], make: Callable[[], Any]) -> Made:
-    """Return what code of the user's makes, or say what it must be if that fails."""
-    with blaming(accepted):
-        made = make()
-    if not isinstance(made, kind):
-        raise ValueError(f"{accepted} returned {type(made).__name__}.")
-    return made
-
-
-def make_optimizer(
-    optimizer: str | Callable[..., torch.optim.Optimizer], *args: Any, **kwargs: Any
-) -> torch.optim.Optimizer:
-    """Make an optimizer, and say what it must be if that fails."""
-    accepted = (
-        f"optimizer must be one of {sorted(OPTIMIZERS)} or a callable that takes "
-        "parameters, lr and weight_decay, and returns a torch.optim.Optimizer; "
-        f"{optimizer!r}"
-    )
-    make = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
-    return made_by(accepted, torch.optim.Optimizer, lambda: make(*args, **kwargs))
 
 
 RISING = "rising"
@@ -176,35 +123,6 @@ def check_callbacks(callbacks: list | None) -> None:
         raise ValueError(
             f"{accepted}, and from {sorted(RESERVED)}; got the names {names}."
         )
-
-
-def check_outputs(module: nn.Module, X: torch.Tensor, n_outputs: int) -> None:
-    """Raise a ValueError unless the module gives n_outputs numbers a sample."""
-    accepted = ("n_samples", *X.shape[1:])
-    with blaming(f"module must take a tensor of shape {accepted}"):
-        outputs = module.eval()(X)
-    shape = getattr(outputs, "shape", None)
-    if not isinstance(outputs, torch.Tensor) or shape != (len(X), n_outputs):
-        raise ValueError(
-            f"module must return a tensor of shape (n_samples, {n_outputs}), one logit "
-            f"per cluster or class; for {len(X)} samples it returned "
-            f"{type(outputs).__name__ if shape is None else tuple(shape)}."
-        )
-    if not outputs.is_floating_point() or not outputs.requires_grad:
-        raise ValueError(
-            "module must return logits, floating-point numbers that its parameters "
-            f"can be trained by; it returned {outputs.dtype} without a gradient."
-        )
-
-
-def fit_scaling(module: nn.Module, samples: Samples) -> None:
-    """Set the scaling layers of a module from blocks of the samples."""
-    layers = [layer for layer in module.modules() if isinstance(layer, Scaling)]
-    if not layers:
-        return
-    X, weight = rows_for_scale(samples)
-    for layer in layers:
-        layer.fit(X, weight)
 
 
 def centre(logits: torch.Tensor) -> torch.Tensor:
@@ -272,6 +190,14 @@ def check_transforms(views: Sequence[View], source: Source) -> None:
         Changes(transforms, 0, X.device)(X)
 
 
+def simple_params(estimator: BaseEstimator) -> dict[str, Any]:
+    """Return the parameters that can be compared between processes."""
+    params = estimator.get_params(deep=False).items()
+    simple = {name: v for name, v in params if isinstance(v, str | int | float | None)}
+    own = ("device", "random_state", "verbose")
+    return {name: v for name, v in simple.items() if name not in own}
+
+
 @dataclass(frozen=True)
 class Task:
     """What a net is to learn, checked, before any work starts.
@@ -304,6 +230,15 @@ class Task:
     params: dict[str, Any]
     needs_graph: bool = False
     watch: Callback | None = None
+
+    def facts(self, source: Source) -> dict[str, Any]:
+        """Return what all processes of a fit must have alike, by name."""
+        total = None if self.weight is None else float(self.weight.sum())
+        return {
+            "shape of X": tuple(source.shape),
+            "number of clusters or classes": self.n_outputs,
+            "sum of sample_weight": total,
+        }
 
 
 @dataclass(frozen=True)
@@ -378,6 +313,7 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "device": [str, torch.device],
         "compile": ["boolean"],
+        "distributed": ["boolean"],
         "mixed_precision": ["boolean"],
         "on_interrupt": [StrOptions({"raise", "keep"})],
         "warm_start": ["boolean"],
@@ -412,16 +348,22 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
         self._validate_params()  # scikit-learn leaves this out in further partial_fits
         with all_or_nothing(self):
             self._check_params()
+            ranks = joined(self.distributed)
             device = self._device(goes_on)
-            source = check_samples(self, X, device, reset=not goes_on, training=True)
-            task = self._task(source, sample_weight, labels, goes_on)
-            if goes_on:
-                self._check_goes_on(source, task)
-            check_transforms(task.views, source)
-            seed = draw_seed(self.random_state)
+            with ranks.together():
+                source = check_samples(
+                    self, X, device, reset=not goes_on, training=True
+                )
+                task = self._task(source, sample_weight, labels, goes_on)
+                if goes_on:
+                    self._check_goes_on(source, task)
+                check_transforms(task.views, source)
+                ranks.check_parts(len(source), self.batch_size)
+            ranks.check_equal(task.facts(source) | simple_params(self))
+            seed = ranks.share(draw_seed(self.random_state))
             task = self._with_watch(task, source, seed)
             with seeded(seed, device):
-                geometry = self._geometry(source, task, seed)
+                geometry = self._geometry(source, task, seed, ranks)
                 n_steps = n_batches(geometry.samples, self.batch_size)
                 epochs = self._epochs(n_steps, goes_on)
                 plan = Plan(goes_on, one_pass, epochs, n_steps, seed)
@@ -468,7 +410,9 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
                 f"{source.shape[1:]} and {task.outputs}. Use fit with warm_start=False."
             )
 
-    def _geometry(self, source: Source, task: TaskT, seed: int) -> Geometry:
+    def _geometry(
+        self, source: Source, task: TaskT, seed: int, ranks: Ranks
+    ) -> Geometry:
         """Return the samples to train on, and what relates them."""
         weight, target = task.weight, task.target
         keep_order = has_given_graph(task.views)
@@ -481,7 +425,7 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
                 target = None if target is None else target[rows]
         mergeable = 0 if keep_order else self.batch_size
         samples = make_samples(source, weight, mergeable, target)
-        return Geometry(samples, task.views, task.n_outputs, self._n_neighbors)
+        return Geometry(samples, task.views, task.n_outputs, self._n_neighbors, ranks)
 
     def _rows(self, n_samples: int, task: TaskT, seed: int) -> torch.Tensor | None:
         """Return which samples to train on where neighbours are needed, or None."""
@@ -543,7 +487,9 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
             extra.append(("annealing", CosineAnnealing(n_steps)))
         own = net.callbacks_
         net.callbacks_ = own + extra
-        net.max_epochs, net.iterator_train__seed = epochs, seed + len(net.history)
+        net.max_epochs = epochs
+        net.iterator_train__seed, net.iterator_train__epoch = seed, len(net.history)
+        net.iterator_train__ranks = net.ranks
         try:
             net.train_on(samples)
         finally:
@@ -584,6 +530,7 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
             net.initialize()
             check_outputs(net.module_, samples.source[:2], n_outputs)
             fit_scaling(net.module_, samples)
+        net.ranks.copy_first(net.module_.state_dict().values())
         return net
 
     def _copy_net(self, **params: Any) -> CollisionNet:

@@ -161,6 +161,11 @@ default='auto'
     device : str or torch.device, default='auto'
         Where to train and predict: 'cpu', 'cuda', 'cuda:1', 'mps'. 'auto' takes the
         first of CUDA, MPS and CPU that there is.
+    distributed : bool, default=False
+        Whether `fit` and `partial_fit` are called by all processes of the default group
+        of torch.distributed, which a launcher such as torchrun has made, with the same
+        parameters and data; each works on its part of every batch, and all end with the
+        same network.
     warm_start : bool, default=False
         Whether `fit` goes on from the network of the last `fit`, with the present
         `fairness_weight`, `lr`, `batch_size` and `max_epochs`; the other parameters
@@ -270,6 +275,7 @@ default='auto'
         compile: bool = False,
         mixed_precision: bool = False,
         device: str | torch.device = "auto",
+        distributed: bool = False,
         warm_start: bool = False,
         callbacks: list[Callback] | None = None,
         on_interrupt: str = "raise",
@@ -296,6 +302,7 @@ default='auto'
         self.compile = compile
         self.mixed_precision = mixed_precision
         self.device = device
+        self.distributed = distributed
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.on_interrupt = on_interrupt
@@ -329,6 +336,8 @@ default='auto'
         ------
         ValueError
             If the input or a parameter is not as described; nothing is changed then.
+        RuntimeError
+            If `distributed` is True and there is no process group.
         FloatingPointError
             If the loss becomes non-finite; an earlier fit is then left as it was.
         """
@@ -370,6 +379,8 @@ default='auto'
         ------
         ValueError
             If the input or a parameter is not as described; nothing is changed then.
+        RuntimeError
+            If `distributed` is True and there is no process group.
         FloatingPointError
             If the loss becomes non-finite; the estimator is then left as it was.
         """
@@ -545,9 +556,12 @@ default='auto'
         self, geometry: Geometry, task: ClassTask, plan: Plan
     ) -> tuple[CollisionNet, bool]:
         if plan.goes_on:
-            net = self._copy_net(fairness_weight=self.fairness_weight, lr=self.lr)
+            net = self._copy_net(
+                fairness_weight=self.fairness_weight, lr=self.lr, ranks=geometry.ranks
+            )
         else:
-            net = self._make_net(geometry.samples, task.n_outputs, **task.params)
+            params = task.params | {"ranks": geometry.ranks}
+            net = self._make_net(geometry.samples, task.n_outputs, **params)
         with watched(net, task.watch):
             return net, self._learn_labels(net, geometry, plan)
 
@@ -592,7 +606,10 @@ def warm_up_samples(geometry: Geometry) -> Samples:
     target, weight = samples.target, samples.weight
     if geometry.neighbors and target is not None:
         on_host = None if weight is None else weight.cpu().numpy()
-        spread = spread_labels(geometry.main_graph(), target.cpu().numpy(), on_host)
+        given = target.cpu().numpy()
+        spread = geometry.ranks.first(
+            lambda: spread_labels(geometry.main_graph(), given, on_host)
+        )
         return replace(samples, target=torch.from_numpy(spread).to(target.device))
     known = samples.labelled.float()
     weight = known if weight is None else known * weight

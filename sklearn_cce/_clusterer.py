@@ -205,6 +205,11 @@ class CollisionClusterer(
     device : str or torch.device, default='auto'
         Where to train and predict: 'cpu', 'cuda', 'cuda:1', 'mps'. 'auto' takes the
         first of CUDA, MPS and CPU that there is.
+    distributed : bool, default=False
+        Whether `fit` and `partial_fit` are called by all processes of the default group
+        of torch.distributed, which a launcher such as torchrun has made, with the same
+        parameters and data; each works on its part of every batch, and all end with the
+        same network.
     warm_start : bool, default=False
         Whether `fit` goes on from the network of the last `fit`, with the present
         `fairness_weight`, `lr`, `batch_size` and `max_epochs`; the other parameters
@@ -301,6 +306,7 @@ class CollisionClusterer(
         compile: bool = False,
         mixed_precision: bool = False,
         device: str | torch.device = "auto",
+        distributed: bool = False,
         warm_start: bool = False,
         callbacks: list[Callback] | None = None,
         on_interrupt: str = "raise",
@@ -326,6 +332,7 @@ class CollisionClusterer(
         self.compile = compile
         self.mixed_precision = mixed_precision
         self.device = device
+        self.distributed = distributed
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.on_interrupt = on_interrupt
@@ -357,6 +364,8 @@ class CollisionClusterer(
         ------
         ValueError
             If the input or a parameter is not as described; nothing is changed then.
+        RuntimeError
+            If `distributed` is True and there is no process group.
         FloatingPointError
             If the loss or the network becomes non-finite; an earlier fit is then left
             as it was.
@@ -393,6 +402,8 @@ class CollisionClusterer(
         ------
         ValueError
             If the input or a parameter is not as described; nothing is changed then.
+        RuntimeError
+            If `distributed` is True and there is no process group.
         FloatingPointError
             If the loss becomes non-finite; the estimator is then left as it was.
         """
@@ -644,7 +655,9 @@ class CollisionClusterer(
             net, converged = self._best_net(geometry, start, task, plan)
         else:
             net = self._copy_net(
-                fairness_weight=self.fairness_weight, lr=self._learning_rate(geometry)
+                fairness_weight=self.fairness_weight,
+                lr=self._learning_rate(geometry),
+                ranks=geometry.ranks,
             )
             converged = self._self_label(net, geometry, plan.epochs, plan)
         if not plan.one_pass:
@@ -686,7 +699,10 @@ class CollisionClusterer(
             return None
         n_spectral = N_SPECTRAL if isinstance(self.n_init, str) else self.n_init
         weight = weights_of(samples)
-        return geometry.initial_labels(weight, self._balance(), n_spectral, seed)
+        balance = self._balance()
+        return geometry.ranks.first(
+            lambda: geometry.initial_labels(weight, balance, n_spectral, seed)
+        )
 
     def _best_net(
         self, geometry: Geometry, start: Start | None, task: Task, plan: Plan
@@ -712,7 +728,11 @@ class CollisionClusterer(
                 shares = weight @ start.labels / weight.sum()
             labels = torch.from_numpy(start.labels).to(samples.source.device)
             samples = replace(samples, target=labels)
-        params = task.params | {"prior": shares, "lr": self._learning_rate(geometry)}
+        params = task.params | {
+            "prior": shares,
+            "lr": self._learning_rate(geometry),
+            "ranks": geometry.ranks,
+        }
         net = self._make_net(samples, task.n_outputs, **params)
         if start is None:
             first = FIRST_WEIGHT

@@ -15,6 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 from torch import nn
 
+from sklearn_cce._training.batches import ORDER
+from sklearn_cce._training.process import seed_of
 from tests.helpers import assert_untouched, classify, cluster, raising, small
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -195,7 +197,8 @@ def test_partial_fit_on_the_batches_is_an_epoch_of_fit(data):
     plain = {"max_epochs": 1, "init": "random", "n_init": 1, "views": None}
     plain |= {"optimizer": Constant, "loss": "collision"}
     whole = cluster(**plain).fit(data)
-    generator = torch.Generator().manual_seed(whole.net_.iterator_train__seed)
+    seed = seed_of(whole.net_.iterator_train__seed, 0, ORDER)
+    generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(data), generator=generator)
     streamed = cluster(**plain).fit(data)
     streamed.module_.load_state_dict(untrained_state(data, **plain))

@@ -22,6 +22,7 @@ from sklearn_cce._graph.start import Start, initial_labels
 from sklearn_cce._training.batches import Samples, rows_for_scale
 from sklearn_cce._training.inference import infer
 from sklearn_cce._training.process import once
+from sklearn_cce._training.ranks import ALONE, Ranks
 from sklearn_cce.modules import input_scaling
 from sklearn_cce.views import Neighbors, View
 
@@ -115,6 +116,8 @@ class Geometry:
         Number of clusters or classes.
     n_neighbors : int, default=N_NEIGHBORS
         Number of neighbours where a view does not say, and no more than suit.
+    ranks : Ranks, optional
+        The processes of a fit, of which the first looks for neighbours and the start.
     """
 
     def __init__(
@@ -123,8 +126,9 @@ class Geometry:
         views: Sequence[View],
         n_groups: int,
         n_neighbors: int = N_NEIGHBORS,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.samples = samples
+        self.samples, self.ranks = samples, ranks
         self.neighbors = [view for view in views if isinstance(view, Neighbors)]
         self.transforms = [view for view in views if not isinstance(view, Neighbors)]
         self.n_groups, self.n_neighbors = n_groups, n_neighbors
@@ -199,7 +203,7 @@ class Geometry:
         K groups in d effective dimensions lie in rows of ``K**(1/d)``; at the usual
         rate a network learns to tell about three in a row apart.
         """
-        d = max(effective_dimension(self.embedding), 1.0)
+        d = max(self.ranks.first(lambda: effective_dimension(self.embedding)), 1.0)
         return min(max(self.n_groups ** (1 / d) / IN_A_ROW, 1.0), MOST_CROWDED)
 
     def initial_labels(
@@ -260,7 +264,11 @@ class Geometry:
 
     def with_views(self) -> Samples:
         """Return the samples with their views."""
-        walks = [RandomWalk(self.graph(view), view.n_steps) for view in self.neighbors]
+        graphs = self.ranks.first(lambda: [self.graph(view) for view in self.neighbors])
+        walks = [
+            RandomWalk(graph, view.n_steps)
+            for graph, view in zip(graphs, self.neighbors, strict=True)
+        ]
         return replace(self.samples, walks=walks, transforms=self.transforms)
 
 

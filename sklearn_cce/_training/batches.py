@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +19,8 @@ from torch.utils.data import Dataset
 
 from sklearn_cce._checks import type_of
 from sklearn_cce._training.errors import blaming
-from sklearn_cce._training.process import Stream, is_alone
+from sklearn_cce._training.process import Stream, is_alone, seed_of
+from sklearn_cce._training.ranks import ALONE, Ranks
 from sklearn_cce._training.sources import (
     BLOCK,
     Source,
@@ -35,12 +36,32 @@ WINDOW = 65_536
 N_TRIED = 16
 """Transforms are tried on so many samples before the training."""
 
-VIEW_SEED = 500_009
-"""Distance of the seed of the transforms from that of the order."""
+ORDER, WALKS, VIEWS, READING, STEPS = range(5)
+"""What is drawn in an epoch, each from a seed of its own."""
 
 Batch = TypeVar("Batch")
 
-BatchInfo = tuple[Tensor, Tensor | None, Tensor | None]
+
+class BatchInfo(NamedTuple):
+    """What belongs to the samples of a batch.
+
+    Attributes
+    ----------
+    rows : Tensor of shape (n,), int64
+        Which samples they are.
+    weight : Tensor of shape (n,) or None
+        Their weights; None for none.
+    target : Tensor of shape (n, n_outputs) or None
+        Distributions to learn, with rows of NaN where unknown; None for none.
+    n_in_all : int
+        Number of samples of the whole batch, of which other processes may have a part.
+    """
+
+    rows: Tensor
+    weight: Tensor | None
+    target: Tensor | None
+    n_in_all: int
+
 
 Walk = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -202,10 +223,13 @@ class Changes:
         device: torch.device,
     ) -> None:
         self.transforms = transforms
-        if transforms:
-            self.generator = torch.Generator(device).manual_seed(seed)
-        if not all(map(is_own, transforms)):
-            self.stream = Stream(seed, device)
+        self.generator = torch.Generator(device).manual_seed(seed)
+        self.stream = Stream(seed, device)
+
+    def renew(self, seed: int) -> None:
+        """Begin anew with another seed."""
+        self.generator.manual_seed(seed)
+        self.stream.renew(seed)
 
     def __call__(self, X: Tensor) -> list[Tensor]:
         """Return the views of a batch, which is left as it is."""
@@ -240,11 +264,22 @@ class Changes:
         return view.detach().to(X)
 
 
+class Read(NamedTuple):
+    """The samples of a batch with those they walk to, as they were read."""
+
+    X: Tensor
+    rows: Tensor
+    n_in_all: int
+
+
 class Batches:
     """Batches of nearly equal size, in a new random order at every iteration.
 
     No batch is much smaller than the others: the balance of the clusters cannot be
     judged on a last batch of a few samples. Samples of weight 0 are left out.
+
+    All that an epoch draws depends on the seed and its number alone, so that a training
+    can go on with any epoch.
 
     Parameters
     ----------
@@ -253,52 +288,81 @@ class Batches:
     batch_size : int
         The most samples that a batch may have.
     seed : int
-        Seed of the private generators that draw the orders and the walks.
+        Determines the orders, the walks and the views.
+    epoch : int, default=0
+        Number of the first epoch.
+    ranks : Ranks, optional
+        The processes that share every batch: each draws the order and the walks of all
+        its samples, and takes its part.
 
     Yields
     ------
     X : Tensor of shape (n_views * n, ...)
         The samples of the batch, then their other views, view by view.
-    y : tuple
-        Their indices and weights, of shape (n,), and targets, of shape
-        (n, n_outputs); None for no weights or targets.
+    y : BatchInfo
+        What belongs to them.
     """
 
-    def __init__(self, samples: Samples, batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        samples: Samples,
+        batch_size: int,
+        seed: int,
+        epoch: int = 0,
+        ranks: Ranks = ALONE,
+    ) -> None:
         self.samples = samples
+        self.seed, self.epoch, self.ranks = seed, epoch, ranks
         weight = samples.weight
         self.support = None if weight is None else weight.nonzero()[:, 0]
         self.n_samples = len(samples if self.support is None else self.support)
         self.n_batches = n_batches(samples, batch_size)
-        self.generator = torch.Generator().manual_seed(seed)
-        self.walk_generator = torch.Generator().manual_seed(seed)
-        device = samples.source.device
-        self.changes = Changes(samples.transforms, seed + VIEW_SEED, device)
+        self.generator, self.walk_generator = torch.Generator(), torch.Generator()
+        self.changes = Changes(samples.transforms, seed, samples.source.device)
 
     def __len__(self) -> int:
         return self.n_batches
 
     def __iter__(self) -> Iterator[tuple[Tensor, BatchInfo]]:
+        self.renew()
         order = shuffled(self.n_samples, self.generator)
         if self.support is not None:
             order = self.support.to(order.device)[order]
         indices = order.tensor_split(self.n_batches)
         at_once = self.samples.source.resident or is_alone()
-        batches: Iterator[tuple[Tensor, Tensor]] = (
+        batches: Iterator[Read] = (
             map(self.read, indices) if at_once else ahead(self.read, iter(indices))
         )
         return map(self.finish, batches)
 
-    def read(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the indices of a batch, and its samples with those it walks to."""
-        steps = [walk(index, self.walk_generator) for walk in self.samples.walks]
-        return index, read(self.samples.source, torch.cat([index, *steps]))
+    def renew(self) -> None:
+        """Seed all that draws for the next epoch."""
+        order, walks = (seed_of(self.seed, self.epoch, of) for of in (ORDER, WALKS))
+        views, reading = (
+            seed_of(self.seed, self.epoch, of, self.ranks.rank)
+            for of in (VIEWS, READING)
+        )
+        self.epoch += 1
+        self.generator.manual_seed(order)
+        self.walk_generator.manual_seed(walks)
+        self.changes.renew(views)
+        stream = getattr(self.samples.source, "stream", None)
+        if stream is not None:
+            stream.renew(reading)
 
-    def finish(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, BatchInfo]:
+    def read(self, index: Tensor) -> Read:
+        """Return the samples of a batch, with those that they walk to."""
+        steps = [walk(index, self.walk_generator) for walk in self.samples.walks]
+        own = self.ranks.part(index)
+        parts = torch.cat([own, *map(self.ranks.part, steps)])
+        return Read(read(self.samples.source, parts), own, len(index))
+
+    def finish(self, batch: Read) -> tuple[Tensor, BatchInfo]:
         """Add the views that are made from the samples, the weights and the targets."""
-        index, X = batch
-        made = self.changes(X[: len(index)])
-        X, index = torch.cat([X, *made]) if made else X, index.to(X.device)
+        X, rows, n_in_all = batch
+        made = self.changes(X[: len(rows)])
+        X, rows = torch.cat([X, *made]) if made else X, rows.to(X.device)
         weight, target = self.samples.weight, self.samples.target
-        weight = None if weight is None else weight[index]
-        return X, (index, weight, None if target is None else target[index])
+        weight = None if weight is None else weight[rows]
+        target = None if target is None else target[rows]
+        return X, BatchInfo(rows, weight, target, n_in_all)

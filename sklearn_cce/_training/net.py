@@ -14,18 +14,26 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 from torch import Tensor
 
-from sklearn_cce._training.batches import Batches, BatchInfo, Samples
+from sklearn_cce._training.batches import STEPS, Batches, BatchInfo, Samples
 from sklearn_cce._training.callbacks import Progress
 from sklearn_cce._training.heads import reorder_outputs
 from sklearn_cce._training.inference import overflowing
-from sklearn_cce._training.process import drawing
+from sklearn_cce._training.process import drawing, renew_drawing, seed_of
 from sklearn_cce._training.projection import projected
+from sklearn_cce._training.ranks import ALONE, Ranks, flag
 from sklearn_cce.pseudo_labels._batch import initial_prices, update_pseudo_labels
 
 ENDS = ("on_train_begin", "on_train_end")
 """What every callback must be told, also if another one asks to stop then."""
 
-ONLY_TRAINING = ("clusters_", "marginals_", "n_changed_", "targets_known_", "trained_")
+ONLY_TRAINING = (
+    "clusters_",
+    "clusters_before_",
+    "marginals_",
+    "n_changed_",
+    "targets_known_",
+    "trained_",
+)
 """What a net has while it is trained only."""
 
 
@@ -50,6 +58,8 @@ class CollisionNet(NeuralNet):
         Target share of every cluster.
     pseudo_labels : str
         Method of ``update_pseudo_labels``.
+    ranks : Ranks
+        The processes that train it together.
     rising : bool
         Whether the order of the loss is to rise in a training.
     mixed_precision : bool
@@ -80,6 +90,7 @@ class CollisionNet(NeuralNet):
         fairness_weight: float,
         prior: np.ndarray,
         pseudo_labels: str,
+        ranks: Ranks = ALONE,
         rising: bool = False,
         mixed_precision: bool = False,
         compiled: bool = False,
@@ -89,6 +100,7 @@ class CollisionNet(NeuralNet):
         self.fairness_weight = fairness_weight
         self.prior = prior
         self.pseudo_labels = pseudo_labels
+        self.ranks = ranks
         self.rising = rising
         self.mixed_precision = mixed_precision
         self.compiled = compiled
@@ -130,6 +142,7 @@ class CollisionNet(NeuralNet):
         """
         with self.drawing():
             seen, network = projected(self.module_, samples)
+            network = self.ranks.averaging(network, seen.source[:2])
         if self.compiled:
             network = cast(torch.nn.Module, torch.compile(network))
         # Wrapped: skorch lets no module be added after the start.
@@ -164,9 +177,8 @@ class CollisionNet(NeuralNet):
         ----------
         y_pred : Tensor of shape (n_views * n, n_outputs)
             Logits, view by view.
-        y_true : tuple
-            Sample indices of shape (n,); weights of shape (n,) or None; targets of
-            shape (n, n_outputs), with rows of NaN where unknown, or None.
+        y_true : BatchInfo
+            What belongs to the samples.
         X : Tensor, optional
             Not used; there because skorch passes it.
         training : bool, default=False
@@ -175,10 +187,11 @@ class CollisionNet(NeuralNet):
         Returns
         -------
         Tensor of shape ()
-            The weighted mean loss.
+            The weighted mean loss; with other processes, what has the mean loss of the
+            whole batch for its mean over these.
         """
-        index, weight, target = y_true
-        n, n_views = len(index), len(y_pred) // len(index)
+        rows, weight, target, n_in_all = y_true
+        n, n_views = len(rows), len(y_pred) // len(rows)
         if weight is not None:
             weight = weight.repeat(n_views)
         if target is not None:
@@ -186,9 +199,10 @@ class CollisionNet(NeuralNet):
         with torch.no_grad():
             probabilities = y_pred.float().softmax(1)
             labels = self._labels(probabilities, weight, target, n)
-            self._note(index, probabilities[:n], None if weight is None else weight[:n])
+            self._note(rows, probabilities[:n], None if weight is None else weight[:n])
         losses = self.criterion_(y_pred.float(), labels)
-        return (losses if weight is None else losses * weight).mean()
+        total = (losses if weight is None else losses * weight).sum()
+        return total * (self.ranks.size / (n_views * n_in_all))
 
     def _labels(
         self,
@@ -218,16 +232,15 @@ class CollisionNet(NeuralNet):
             prior=self.prior_,
             sample_weight=weight,
             method=self.pseudo_labels,
+            all_sum=None if self.ranks.alone else self.ranks.sum,
         )
         return labels.roll(n, 0)
 
-    def _note(
-        self, index: Tensor, probabilities: Tensor, weight: Tensor | None
-    ) -> None:
+    def _note(self, rows: Tensor, probabilities: Tensor, weight: Tensor | None) -> None:
         """Keep what the history of this epoch needs, on the device until its end."""
         clusters = probabilities.argmax(1).int()
-        self.n_changed_ += (self.clusters_[index] != clusters).sum()
-        self.clusters_[index] = clusters
+        self.n_changed_ += (self.clusters_[rows] != clusters).sum()
+        self.clusters_[rows] = clusters
         if weight is not None:
             probabilities = probabilities * weight[:, None]
         self.marginals_ += probabilities.sum(0)
@@ -252,14 +265,25 @@ class CollisionNet(NeuralNet):
                     getattr(callback, method_name)(self, **cb_kwargs)
                 except KeyboardInterrupt:
                     self.stopped_ = True
-                    if method_name not in ENDS:
+                    if self.ranks.alone and method_name not in ENDS:
                         raise
+        if method_name == "on_epoch_end" and self._all_stop():
+            raise KeyboardInterrupt
+
+    def _all_stop(self) -> bool:
+        """Return whether a callback of any process has asked to stop.
+
+        With other processes the epoch goes on to its end, as these wait for this one.
+        """
+        if not self.ranks.alone:
+            self.stopped_ = bool(self.ranks.sum(flag(self.stopped_, self.device)))
+        return self.stopped_
 
     # skorch swallows a KeyboardInterrupt above this, and does not say so.
     def fit_loop(self, *args: Any, **kwargs: Any) -> CollisionNet:
         """Run skorch's loop, and note if something else than a callback ends it."""
         try:
-            if self.stopped_:
+            if self._all_stop():
                 self.on_epoch_begin(self)  # callbacks look for a row at the end
                 raise KeyboardInterrupt
             return super().fit_loop(*args, **kwargs)
@@ -278,8 +302,12 @@ class CollisionNet(NeuralNet):
         )
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Start the sums over the epoch."""
+        """Start the sums over the epoch, and random numbers of its own."""
         super().on_epoch_begin(net, **kwargs)
+        if self.may_draw:
+            fit, epoch = self.iterator_train__seed, len(self.history)
+            renew_drawing(seed_of(fit, epoch, STEPS, self.ranks.rank))
+        self.clusters_before_ = None if self.ranks.alone else self.clusters_.clone()
         self.marginals_ = torch.zeros_like(self.prior_)
         self.n_changed_ = torch.zeros((), dtype=torch.int64, device=self.device)
 
@@ -301,7 +329,7 @@ class CollisionNet(NeuralNet):
         """Run one epoch without waiting for the device before its end."""
         if iterator is None:
             return
-        total, n_steps = torch.zeros((), device=self.device, dtype=torch.float32), 0
+        total, n_steps = torch.zeros(1, device=self.device, dtype=torch.float32), 0
         try:
             for batch in iterator:
                 with self.drawing():
@@ -312,11 +340,28 @@ class CollisionNet(NeuralNet):
                     self.notify("on_batch_end", batch=batch, training=training, **step)
         except KeyboardInterrupt:
             if n_steps:
-                self._record(float(total) / n_steps)
+                self._record(total, n_steps)
             raise
-        self._record(float(total) / n_steps)
+        self._record(total, n_steps)
 
-    def _record(self, loss: float) -> None:
+    def _combine(self, total: Tensor) -> Tensor:
+        """Bring together what the processes saw of an epoch; return the mean loss."""
+        sums = [total / self.ranks.size, self.n_changed_[None], self.marginals_]
+        total, self.n_changed_, self.marginals_ = self.ranks.sum(torch.cat(sums)).split(
+            [1, 1, len(self.prior_)]
+        )
+        before = cast(Tensor, self.clusters_before_)
+        moved = torch.where(self.clusters_ == before, -1, self.clusters_)
+        moved = self.ranks.largest(moved)
+        self.clusters_ = torch.where(moved < 0, before, moved)
+        self.ranks.copy_first(self.module_.buffers())
+        return total
+
+    def _record(self, total: Tensor, n_steps: int) -> None:
+        """Add what was seen of an epoch to the history."""
+        if not self.ranks.alone:
+            total = self._combine(total)
+        loss = float(total) / n_steps
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"The training loss became {loss} in epoch {len(self.history)}. "

@@ -139,13 +139,36 @@ def torch_state(device: torch.device) -> GlobalState:
     )
 
 
+def seed_of(*numbers: int) -> int:
+    """Return the one seed that several numbers stand for.
+
+    Parameters
+    ----------
+    *numbers : int
+        Not negative, such as the seed of a fit, the number of an epoch and a rank.
+
+    Returns
+    -------
+    int
+        From 0 to ``2**63 - 1``; others for other numbers, as good as surely.
+    """
+    state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
+    return int(state[0] >> np.uint64(1))
+
+
 class _Exchange:
     """States of one's own that take the places of global ones."""
 
     def __init__(self, places: tuple[GlobalState, ...], seed: int) -> None:
         self.places = places
-        self.own = [place.new(seed) for place in places]
         self.active = False
+        self.renew(seed)
+
+    def renew(self, seed: int) -> None:
+        with alone():
+            self.own = [place.new(seed) for place in self.places]
+            if self.active:
+                self.put(self.own)
 
     @contextlib.contextmanager
     def drawn(self) -> Iterator[None]:
@@ -187,6 +210,11 @@ class Stream:
         self._torch = _Exchange(tuple(map(torch_state, devices.values())), seed)
         self._others = _Exchange(OTHERS, seed)
 
+    def renew(self, seed: int) -> None:
+        """Begin anew with another seed, also inside of a block that draws."""
+        self._torch.renew(seed)
+        self._others.renew(seed)
+
     @contextlib.contextmanager
     def drawn(self, *, only_torch: bool = False) -> Iterator[None]:
         """Let the block draw from this, while other threads wait."""
@@ -214,6 +242,13 @@ def drawing(*, only_torch: bool = False) -> contextlib.AbstractContextManager:
     if stream is None:
         return contextlib.nullcontext()
     return stream.drawn(only_torch=only_torch)
+
+
+def renew_drawing(seed: int) -> None:
+    """Begin the stream of the fit around this anew, if there is one."""
+    stream = _stream.get()
+    if stream is not None:
+        stream.renew(seed)
 
 
 class once(Generic[Value]):  # noqa: N801

@@ -75,6 +75,7 @@ def update_pseudo_labels(
     sample_weight: Tensor | None = None,
     method: str = "em",
     n_steps: int | None = None,
+    all_sum: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Improve labels and prices on one mini-batch by a fixed number of steps.
 
@@ -102,6 +103,10 @@ def update_pseudo_labels(
     n_steps : int, default=None
         Number of steps; None stands for 5 (exact) or 3 (em). With one step of
         ``"exact"`` the prices lag behind a network that changes fast.
+    all_sum : callable, default=None
+        Sums a tensor over the processes that share the batch, each of which passes its
+        part of the samples: ``n_classes`` numbers a step, or twice as many. None for
+        one process.
 
     Returns
     -------
@@ -124,14 +129,27 @@ def update_pseudo_labels(
     True
     """
     if sample_weight is None:
-        n_samples = probabilities.shape[0]
-        shares = probabilities.new_full((n_samples,), 1 / n_samples)
-    else:
-        shares = sample_weight / sample_weight.sum()
+        sample_weight = probabilities.new_ones(probabilities.shape[0])
+    batch = _Batch(probabilities, sample_weight, all_sum)
     steps = _DEFAULT_STEPS[method] if n_steps is None else n_steps
-    update = UPDATES[method]
     pull = confined(fairness_weight) * prior
-    return update(probabilities, prices, pull, shares, steps)
+    return UPDATES[method](batch, prices, pull, steps)
+
+
+class _Batch(NamedTuple):
+    """The samples of a batch, or of this process's part of it."""
+
+    probabilities: Tensor
+    weight: Tensor
+    all_sum: Callable[[Tensor], Tensor] | None
+
+    def means(self, labels: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        """Weighted mean of the labels, and other sums over the rows by total weight."""
+        sums = torch.stack([self.weight @ labels, *others])
+        if self.all_sum is not None:
+            sums = self.all_sum(sums)
+        # Every label sums to 1, so that the total weight need not be added up as well.
+        return (sums / sums[0].sum()).unbind()
 
 
 def smallest_positive(dtype: torch.dtype) -> float:
@@ -181,16 +199,17 @@ def maximise_rows(
 
 
 def _update_em(
-    probabilities: Tensor, prices: Tensor, pull: Tensor, shares: Tensor, n_steps: int
+    batch: _Batch, prices: Tensor, pull: Tensor, n_steps: int
 ) -> tuple[Tensor, Tensor]:
     """EM from the predictions; the first step takes the prices carried over."""
-    labels = probabilities
+    labels = batch.probabilities
     tiny = torch.finfo(pull.dtype).tiny
     for _ in range(n_steps):
         labels, _ = maximise_rows(
-            probabilities, labels * prices, n_newton=_NEWTON_STEPS
+            batch.probabilities, labels * prices, n_newton=_NEWTON_STEPS
         )
-        prices = (pull / (shares @ labels).clamp_min(tiny)).clamp_max(LARGEST_PRICE)
+        (mean,) = batch.means(labels)
+        prices = (pull / mean.clamp_min(tiny)).clamp_max(LARGEST_PRICE)
     return labels, prices
 
 
@@ -259,9 +278,12 @@ def pick(matrix: Tensor, columns: Tensor) -> Tensor:
 
 
 def _best_at_prices(
-    probabilities: Tensor, prices: Tensor, shares: Tensor
+    probabilities: Tensor, prices: Tensor, weight: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Two-class labels after a few cutting planes, and the dual's curvature."""
+    """Two-class labels after a few cutting planes, and the dual's curvature.
+
+    The curvature is that of the rows' sum, each times its weight.
+    """
     # The steepest line, and the highest at t = 0.
     high = row_argmax(probabilities)
     low = prices.argmax().expand_as(high)
@@ -277,7 +299,7 @@ def _best_at_prices(
     )
     labels = labels.scatter_add(1, high[:, None], share[:, None])
     stiffness = torch.where(
-        (share > 0) & (share < 1), shares / premium.square(), torch.zeros_like(share)
+        (share > 0) & (share < 1), weight / premium.square(), torch.zeros_like(share)
     )
     curvature = torch.zeros_like(prices).scatter_add(0, low, stiffness)
     return labels, curvature.scatter_add(0, high, stiffness)
@@ -296,16 +318,17 @@ def _moved_prices(
 
 
 def _update_exact(
-    probabilities: Tensor, prices: Tensor, pull: Tensor, shares: Tensor, n_steps: int
+    batch: _Batch, prices: Tensor, pull: Tensor, n_steps: int
 ) -> tuple[Tensor, Tensor]:
     """Best labels at the prices, then a dual step; repeated ``n_steps`` times."""
     tiny = torch.finfo(prices.dtype).tiny
     for _ in range(n_steps):
-        labels, curvature = _best_at_prices(probabilities, prices, shares)
-        imbalance = pull / prices.clamp_min(tiny) - shares @ labels
+        labels, stiffness = _best_at_prices(batch.probabilities, prices, batch.weight)
+        mean, curvature = batch.means(labels, stiffness)
+        imbalance = pull / prices.clamp_min(tiny) - mean
         prices = _moved_prices(prices, pull, imbalance, curvature)
     return labels, prices
 
 
-Update = Callable[[Tensor, Tensor, Tensor, Tensor, int], tuple[Tensor, Tensor]]
+Update = Callable[[_Batch, Tensor, Tensor, int], tuple[Tensor, Tensor]]
 UPDATES: dict[str, Update] = {"exact": _update_exact, "em": _update_em}

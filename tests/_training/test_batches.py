@@ -51,13 +51,13 @@ def test_every_sample_once_in_nearly_equal_batches(n, batch_size, seed):
 
 def test_index_and_weight_belong_to_the_samples():
     weight = torch.linspace(0.5, 1.5, 50)
-    for X, (index, w, _) in make_batches(50, 16, weight=weight):
+    for X, (index, w, *_) in make_batches(50, 16, weight=weight):
         assert torch.equal(X[:, 0], index.float())
         assert torch.equal(w, weight[index])
 
 
 def test_weights_are_none_where_there_are_none():
-    assert all(weight is None for _, (_, weight, _) in make_batches(50, 16))
+    assert all(weight is None for _, (_, weight, *_) in make_batches(50, 16))
 
 
 def test_the_seed_determines_the_order():
@@ -136,7 +136,7 @@ def test_views_follow_the_samples_of_a_batch():
         walks=[lambda index, generator: (index + 1) % 20],
         transforms=[torch.neg],
     )
-    for rows, (index, _, known) in Batches(samples, 6, seed=0):
+    for rows, (index, _, known, _) in Batches(samples, 6, seed=0):
         own, neighbor, negative = rows[:, 0].view(3, -1)
         assert torch.equal(own, index.float())
         assert torch.equal(neighbor, (own + 1) % 20)

@@ -1,6 +1,8 @@
 """Contract of solve_pseudo_labels and update_pseudo_labels that every method meets."""
 
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -216,3 +218,37 @@ def test_update_never_waits_for_the_device(method):
         )
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("method", UPDATES)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_processes_that_share_a_batch_move_the_prices_as_one_does(method, weighted):
+    generator = torch.Generator().manual_seed(0)
+    s = torch.rand(50, 6, generator=generator, dtype=torch.float64)
+    s = s / s.sum(1, keepdim=True)
+    weight = torch.rand(50, generator=generator, dtype=torch.float64)
+    given = {"fairness_weight": 3.0, "prior": torch.full((6,), 1 / 6).double()}
+    given |= {"method": method}
+    prices = 3 + torch.rand(6, generator=generator, dtype=torch.float64)
+    weights = weight if weighted else None
+    labels, moved = update_pseudo_labels(s, prices, sample_weight=weights, **given)
+    barrier, sums = threading.Barrier(2, timeout=60), {}
+
+    def all_sum(own):
+        sums[threading.get_ident()] = own.clone()
+        barrier.wait()
+        total = sum(sums[key] for key in sorted(sums))
+        barrier.wait()
+        return total
+
+    def part(rows):
+        own = weight[rows] if weighted else None
+        return update_pseudo_labels(
+            s[rows], prices, sample_weight=own, all_sum=all_sum, **given
+        )
+
+    with ThreadPoolExecutor(2) as threads:
+        one, two = threads.map(part, [slice(0, 20), slice(20, 50)])
+    assert torch.allclose(torch.cat([one[0], two[0]]), labels, atol=1e-9)
+    assert torch.equal(one[1], two[1])
+    assert torch.allclose(one[1], moved, atol=1e-9)
