@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -30,7 +31,16 @@ from sklearn_cce._training.batches import (
     make_samples,
     n_batches,
 )
-from sklearn_cce._training.callbacks import CosineAnnealing, RisingOrder
+from sklearn_cce._training.callbacks import (
+    CosineAnnealing,
+    RisingOrder,
+    check_callbacks,
+)
+from sklearn_cce._training.checkpoints import (
+    CheckpointFolder,
+    digest_of_samples,
+    facts_of_fit,
+)
 from sklearn_cce._training.errors import lacks_memory, memory_error
 from sklearn_cce._training.heads import ends_in_linear, without_order
 from sklearn_cce._training.inference import infer
@@ -93,36 +103,6 @@ SETTLED = 0.01
 
 ORDERS = Interval(Real, 0, 10, closed="both")
 """The orders that a loss may have."""
-
-RESERVED = {
-    "epoch_timer",
-    "progress",
-    "convergence",
-    "annealing",
-    "order",
-    "validation",
-}
-"""Names of the callbacks that a fit adds itself."""
-
-
-def check_callbacks(callbacks: list | None) -> None:
-    """Raise an error unless every entry is a callback, or one with a name."""
-    accepted = (
-        "callbacks must be a list of skorch.callbacks.Callback, or of (name, callback) "
-        "with names that differ"
-    )
-    names = []
-    for entry in callbacks or []:
-        named = isinstance(entry, tuple)
-        if named and not (len(entry) == 2 and isinstance(entry[0], str)):
-            raise TypeError(f"{accepted}; got {entry!r} in it.")
-        if not hasattr(entry[1] if named else entry, "on_train_begin"):
-            raise TypeError(f"{accepted}; got {entry!r} in it.")
-        names += [entry[0]] if named else []
-    if len(set(names)) < len(names) or RESERVED & set(names):
-        raise ValueError(
-            f"{accepted}, and from {sorted(RESERVED)}; got the names {names}."
-        )
 
 
 def centre(logits: torch.Tensor) -> torch.Tensor:
@@ -257,6 +237,8 @@ class Plan:
         Number of gradient steps in a pass.
     seed : int
         Determines all that is random.
+    folder : CheckpointFolder or None
+        Where the fit is saved while it is unfinished.
     """
 
     goes_on: bool
@@ -264,6 +246,7 @@ class Plan:
     epochs: int
     n_steps: int
     seed: int
+    folder: CheckpointFolder | None
 
 
 @contextlib.contextmanager
@@ -318,6 +301,7 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
         "on_interrupt": [StrOptions({"raise", "keep"})],
         "warm_start": ["boolean"],
         "callbacks": [list, None],
+        "checkpoint": [str, os.PathLike, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -360,17 +344,51 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
                 check_transforms(task.views, source)
                 ranks.check_parts(len(source), self.batch_size)
             ranks.check_equal(task.facts(source) | simple_params(self))
-            seed = ranks.share(draw_seed(self.random_state))
+            seed = draw_seed(self.random_state)
+            folder = None
+            if self.checkpoint is not None and not one_pass:
+                folder = CheckpointFolder(self.checkpoint, ranks)
+                seed = self._unfinished(folder, source, task, goes_on, seed)
+            seed = ranks.share(seed)
             task = self._with_watch(task, source, seed)
             with seeded(seed, device):
                 geometry = self._geometry(source, task, seed, ranks)
                 n_steps = n_batches(geometry.samples, self.batch_size)
                 epochs = self._epochs(n_steps, goes_on)
-                plan = Plan(goes_on, one_pass, epochs, n_steps, seed)
+                plan = Plan(goes_on, one_pass, epochs, n_steps, seed, folder)
                 net, converged = self._learn(geometry, task, plan)
                 self._keep(net, source, task, plan)
                 self._conclude(source, task, plan, converged)
+            if folder is not None:
+                folder.clear()
         return self
+
+    def _unfinished(
+        self,
+        folder: CheckpointFolder,
+        source: Source,
+        task: TaskT,
+        goes_on: bool,
+        seed: int,
+    ) -> int:
+        """Return the seed of the unfinished fit, or of this one if there is none.
+
+        Raise a ValueError if it is another fit than this.
+        """
+        facts = facts_of_fit(
+            self.get_params(deep=False),
+            X=digest_of_samples(source),
+            sample_weight=task.weight,
+            y=task.target,
+            outputs=task.outputs,
+            network=self.module_ if goes_on else None,
+            processes=folder.ranks.size,
+            random_state=None if self.random_state is None else seed,
+        )
+        if self.random_state is None and folder.seed is not None:
+            seed = folder.seed
+        folder.begin(facts, seed)
+        return seed
 
     def _check_params(self) -> None:
         """Raise an error unless the parameters are what they may be."""
@@ -456,7 +474,7 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
         net: CollisionNet,
         samples: Samples,
         epochs: int,
-        seed: int,
+        plan: Plan,
         anneal: bool = True,
         rising: bool = True,
         first_weight: float | None = None,
@@ -485,11 +503,20 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
         if anneal and not scheduled:
             net.initialize_optimizer()
             extra.append(("annealing", CosineAnnealing(n_steps)))
+        saving = plan.folder.next_training() if plan.folder is not None else None
+        if saving is not None:
+            saving.restore(net)
+            if saving.converged is not None:
+                return saving.converged
+            epochs -= saving.n_done(net)
+            extra.append(("checkpoint", saving))
         own = net.callbacks_
         net.callbacks_ = own + extra
-        net.max_epochs = epochs
-        net.iterator_train__seed, net.iterator_train__epoch = seed, len(net.history)
-        net.iterator_train__ranks = net.ranks
+        net.max_epochs, net.iterator_train__seed = epochs, plan.seed
+        net.iterator_train__epoch, net.iterator_train__ranks = (
+            len(net.history),
+            net.ranks,
+        )
         try:
             net.train_on(samples)
         finally:
@@ -497,9 +524,12 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
         net.drop_empty_epoch()
         if net.interrupted_ and self.on_interrupt == "raise":
             raise KeyboardInterrupt
+        converged = stop.misses_ >= self.patience
         if rises:
-            return bool(net.history) and net.history[-1, "changed"] <= SETTLED
-        return stop.misses_ >= self.patience
+            converged = bool(net.history) and net.history[-1, "changed"] <= SETTLED
+        if saving is not None:
+            saving.write(net, bool(converged))
+        return converged
 
     def _make_net(
         self, samples: Samples, n_outputs: int, **params: Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
@@ -172,6 +173,11 @@ default='auto'
         of the network stay as they were.
     callbacks : list of skorch callbacks, default=None
         Copied, and called during the training.
+    checkpoint : str, path or None, default=None
+        Folder in which `fit` writes after every epoch where it stands. If it is killed,
+        a `fit` with the same parameters and data goes on from there, and ends with the
+        same bits; the folder is empty again when it has ended. One folder serves one
+        fit at a time.
     on_interrupt : {'raise', 'keep'}, default='raise'
         What Ctrl-C during `fit` does: raise KeyboardInterrupt and leave the estimator
         as it was, or end the training and keep the network as it stands.
@@ -278,6 +284,7 @@ default='auto'
         distributed: bool = False,
         warm_start: bool = False,
         callbacks: list[Callback] | None = None,
+        checkpoint: str | os.PathLike | None = None,
         on_interrupt: str = "raise",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -305,6 +312,7 @@ default='auto'
         self.distributed = distributed
         self.warm_start = warm_start
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.on_interrupt = on_interrupt
         self.random_state = random_state
         self.verbose = verbose
@@ -570,14 +578,14 @@ default='auto'
         with drawing(only_torch=True):
             samples = geometry.with_views()
         if plan.one_pass:
-            return self._train(net, samples, 1, plan.seed, anneal=False)
+            return self._train(net, samples, 1, plan, anneal=False)
         epochs, missing = plan.epochs, not bool(samples.labelled.all())
         if missing and not plan.goes_on and epochs > 1:
-            self._train(net, warm_up_samples(geometry), epochs // 2, plan.seed)
+            self._train(net, warm_up_samples(geometry), epochs // 2, plan)
             epochs -= epochs // 2
             if net.interrupted_:
                 return True
-        return self._train(net, samples, epochs, plan.seed)
+        return self._train(net, samples, epochs, plan)
 
     def _conclude(
         self, source: Source, task: ClassTask, plan: Plan, converged: bool

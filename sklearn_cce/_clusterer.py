@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
@@ -216,6 +217,11 @@ class CollisionClusterer(
         stay as they were.
     callbacks : list of skorch callbacks, default=None
         Copied, and called during the training.
+    checkpoint : str, path or None, default=None
+        Folder in which `fit` writes after every epoch where it stands. If it is killed,
+        a `fit` with the same parameters and data goes on from there, and ends with the
+        same bits; the folder is empty again when it has ended. One folder serves one
+        fit at a time.
     on_interrupt : {'raise', 'keep'}, default='raise'
         What Ctrl-C during `fit` does: raise KeyboardInterrupt and leave the estimator
         as it was, or end the training and keep the network as it stands.
@@ -309,6 +315,7 @@ class CollisionClusterer(
         distributed: bool = False,
         warm_start: bool = False,
         callbacks: list[Callback] | None = None,
+        checkpoint: str | os.PathLike | None = None,
         on_interrupt: str = "raise",
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -335,6 +342,7 @@ class CollisionClusterer(
         self.distributed = distributed
         self.warm_start = warm_start
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
         self.on_interrupt = on_interrupt
         self.random_state = random_state
         self.verbose = verbose
@@ -742,7 +750,7 @@ class CollisionClusterer(
         n_first = plan.epochs if certain else plan.epochs // 2
         learnt, converged = None, True
         if n_first:
-            converged = self._train(net, samples, n_first, plan.seed, rising=False)
+            converged = self._train(net, samples, n_first, plan, rising=False)
             if net.interrupted_:
                 return net, True
             learnt = kept_state(net)
@@ -768,10 +776,8 @@ class CollisionClusterer(
         with drawing(only_torch=True):
             samples = replace(geometry.with_views(), target=None)
         if plan.one_pass:
-            return self._train(net, samples, 1, plan.seed, anneal=False)
-        converged = self._train(
-            net, samples, epochs, plan.seed, first_weight=first_weight
-        )
+            return self._train(net, samples, 1, plan, anneal=False)
+        converged = self._train(net, samples, epochs, plan, first_weight=first_weight)
         return converged or self.max_epochs is None
 
     def _order_clusters(self, source: Source, weight: np.ndarray | None) -> None:

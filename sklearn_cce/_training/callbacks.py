@@ -15,6 +15,37 @@ from sklearn_cce._training.inference import infer, most_probable
 from sklearn_cce._training.sources import Source
 from sklearn_cce._training.validation import hits
 
+RESERVED = {
+    "checkpoint",
+    "epoch_timer",
+    "progress",
+    "convergence",
+    "annealing",
+    "order",
+    "validation",
+}
+"""Names of the callbacks that a fit adds itself."""
+
+
+def check_callbacks(callbacks: list | None) -> None:
+    """Raise an error unless every entry is a callback, or one with a name."""
+    accepted = (
+        "callbacks must be a list of skorch.callbacks.Callback, or of (name, callback) "
+        "with names that differ"
+    )
+    names = []
+    for entry in callbacks or []:
+        named = isinstance(entry, tuple)
+        if named and not (len(entry) == 2 and isinstance(entry[0], str)):
+            raise TypeError(f"{accepted}; got {entry!r} in it.")
+        if not hasattr(entry[1] if named else entry, "on_train_begin"):
+            raise TypeError(f"{accepted}; got {entry!r} in it.")
+        names += [entry[0]] if named else []
+    if len(set(names)) < len(names) or RESERVED & set(names):
+        raise ValueError(
+            f"{accepted}, and from {sorted(RESERVED)}; got the names {names}."
+        )
+
 
 class Progress(Callback):
     """One progress bar over the epochs, with the figures of the last one."""
