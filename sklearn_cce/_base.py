@@ -54,7 +54,7 @@ from sklearn_cce._training.making import (
 )
 from sklearn_cce._training.net import CollisionNet
 from sklearn_cce._training.process import drawing, seeded, usual_settings
-from sklearn_cce._training.ranks import Ranks, joined
+from sklearn_cce._training.ranks import ALONE, Ranks, joined
 from sklearn_cce._training.sources import Source, TensorSource, take
 from sklearn_cce.losses import LOSSES, RenyiCrossEntropyLoss
 from sklearn_cce.modules import FLATTENING, MODULES, without_head
@@ -429,7 +429,7 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
             )
 
     def _geometry(
-        self, source: Source, task: TaskT, seed: int, ranks: Ranks
+        self, source: Source, task: TaskT, seed: int, ranks: Ranks = ALONE
     ) -> Geometry:
         """Return the samples to train on, and what relates them."""
         weight, target = task.weight, task.target
