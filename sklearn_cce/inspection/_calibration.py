@@ -203,7 +203,7 @@ class CalibrationDisplay(Display):
         )
         ax.set(xlabel="mean probability of the cluster chosen", ylabel="accuracy")
         ax.set(xlim=(0, 1.02), ylim=(0, 1.02))
-        ax.legend(loc="upper left")
+        ax.legend()
         return self
 
 

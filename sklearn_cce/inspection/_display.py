@@ -69,7 +69,8 @@ def whole_ticks(ax: Axes) -> None:
     """Let the ticks of the horizontal axis be whole numbers."""
     from matplotlib.ticker import MaxNLocator
 
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    steps = [1, 2, 5, 10]
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=steps))
 
 
 def check_estimator(estimator: Any, *methods: str) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 GAP = 0.5
 """Room between the most and the least certain images, in widths of one."""
 
-LONGEST = 60
+LONGEST = 48
 """The most letters of a text that are shown."""
 
 
@@ -108,7 +108,7 @@ class ClusterExamplesDisplay(Display):
         *,
         samples: ArrayLike | Sequence[str] | None = None,
         image_shape: Sequence[int] | None = None,
-        n_examples: int = 4,
+        n_examples: int = 5,
         clusters: Sequence[int] | None = None,
         ax: Axes | None = None,
         **kwargs: Any,
@@ -127,7 +127,7 @@ class ClusterExamplesDisplay(Display):
         image_shape : sequence of int, default=None
             (height, width) or (channels, height, width) of the images that are rows of
             numbers in X or `samples`.
-        n_examples : int, default=4
+        n_examples : int, default=5
             How many to show of each kind and cluster.
         clusters : sequence of int, default=None
             Which clusters to show. None means all that are used.
@@ -167,7 +167,7 @@ class ClusterExamplesDisplay(Display):
         probabilities: ArrayLike,
         *,
         image_shape: Sequence[int] | None = None,
-        n_examples: int = 4,
+        n_examples: int = 5,
         clusters: Sequence[int] | None = None,
         ax: Axes | None = None,
         **kwargs: Any,
@@ -182,7 +182,7 @@ class ClusterExamplesDisplay(Display):
             Probability of each cluster.
         image_shape : sequence of int, default=None
             (height, width) or (channels, height, width) of the images.
-        n_examples : int, default=4
+        n_examples : int, default=5
             How many to show of each kind and cluster. None is shown twice, so a small
             cluster has fewer that are least certain.
         clusters : sequence of int, default=None
@@ -290,7 +290,7 @@ class ClusterExamplesDisplay(Display):
         step = max(longest(self.most), longest(self.least)) + 0.8
         ax = self._begin(ax, (6.4, min(0.17 * step * len(names) + 0.6, 20)))
         ax.set(xlim=(0, 2), ylim=(step * len(names) - 0.4, -0.6))
-        style = {"fontsize": 7, "va": "center"} | options
+        style = {"fontsize": 7, "va": "center", "clip_on": True} | options
         for row, places in enumerate(zip(self.most, self.least, strict=True)):
             for start, indices in zip((0.0, 1.0), places, strict=True):
                 for line, i in enumerate(np.asarray(indices, int)):

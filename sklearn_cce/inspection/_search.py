@@ -24,7 +24,7 @@ MEAN = "mean_test_"
 MOST_COLUMNS = 12
 """With more columns no number has room in a cell."""
 
-WIDE = 30
+WIDE = 10
 """How many times the least value the largest is where the scale is logarithmic."""
 
 LONGEST = 12
@@ -227,12 +227,11 @@ class SearchDisplay(Display):
         (best,) = self.best
         label = f"best: {written(values[best])}"
         self.best_ = mark(ax, place[best], scores[best], label)
-        if not numeric:
-            ax.set_xticks(place, [written(value) for value in values])
-        elif place.min() > 0 and place.max() >= WIDE * place.min():
+        if numeric and place.min() > 0 and place.max() >= WIDE * place.min():
             ax.set_xscale("log")
-        else:
-            ax.set_xticks(place[: len(place) if len(place) <= MOST_COLUMNS else 0])
+        if not numeric or len(values) <= MOST_COLUMNS:
+            ax.set_xticks(place, [written(value) for value in values])
+            ax.set_xticks([], minor=True)
         ax.set(xlabel=self.names[0], ylabel=f"mean {self.score_name}")
         ax.legend()
 

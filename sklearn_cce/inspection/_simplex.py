@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 GOLDEN = (np.sqrt(5) - 1) / 2
+"""Its multiples, without the whole part, spread evenly."""
+MARGIN = 0.13
+"""Room for the names around the corners, as part of the picture."""
+
 MOST_GROUPS = 20
 """How many groups a legend has at most."""
 
@@ -223,8 +227,7 @@ class SimplexDisplay(Display):
                 1.13 * corner[1],
                 str(k),
                 color="black" if plain else colour,
-                fontweight="bold",
-                fontsize=11 if K <= MOST_GROUPS else 7,
+                fontsize=12 if K <= MOST_GROUPS else 7,
                 ha="center",
                 va="center",
             )
@@ -232,7 +235,8 @@ class SimplexDisplay(Display):
                 zip(self.corners_, colours(K), strict=True)
             )
         ]
-        ax.set(xlim=(-1.25, 1.25), ylim=(-1.25, 1.25), aspect="equal")
+        ax.margins(MARGIN)
+        ax.set_aspect("equal", adjustable="datalim")
         ax.set_axis_off()
 
 
@@ -255,7 +259,7 @@ def corners(probabilities: np.ndarray) -> np.ndarray:
 def positions(probabilities: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """Return where each sample lies between the corners."""
     points = probabilities @ corners
-    if len(corners) == 2:
+    if len(corners) == 2:  # across the line between them
         points[:, 1] = np.arange(len(points)) * GOLDEN % 1 - 0.5
     return points
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from matplotlib.collections import LineCollection
     from matplotlib.container import BarContainer
 
+MOST_TICKS = 20
+"""With more clusters not every one is named."""
+
 
 class ClusterSizesDisplay(Display):
     """Shares of the samples that the clusters have, beside the shares wanted.
@@ -216,7 +219,10 @@ default=None
             ax.legend(loc="upper right", ncols=2)
         ax.set(xlabel="cluster", ylabel="share of the samples")
         ax.set_xlim(-0.7, len(shares) - 0.3)
-        whole_ticks(ax)
+        if len(shares) <= MOST_TICKS:
+            ax.set_xticks(place)
+        else:
+            whole_ticks(ax)
         return self
 
 

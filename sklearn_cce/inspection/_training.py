@@ -218,7 +218,7 @@ class TrainingDisplay(Display):
             self.lines_ += panel.plot(epochs, column, **kwargs)
             panel.set_ylabel(NAMES[name])
             for phase in self.phases_:
-                panel.axvline(phase - 0.5, color=QUIET, linestyle="--")
+                panel.axvline(phase - 0.5, color=QUIET, linestyle="--", linewidth=1)
         self._say_more(list(columns))
         return self
 
@@ -234,19 +234,32 @@ class TrainingDisplay(Display):
 
     def _say_more(self, names: list[str]) -> None:
         """Draw what the curves are compared with, and say what is what."""
+        marks, labels = [], []
         if len(self.phases_):
-            marks = self.axes_[0].get_lines()[1]
-            self.axes_[0].legend([marks], ["a further phase begins"])
+            marks.append(self.axes_[0].get_lines()[1])
+            labels.append("a further phase begins")
         if self.n_clusters is not None:
             panel, largest = self.axes_[names.index("balance")], np.log(self.n_clusters)
-            label = f"ln {as_whole(self.n_clusters)}, equal sizes"
-            line = panel.axhline(largest, color=QUIET, linestyle=":", label=label)
-            panel.legend([line], [label])
-        self.axes_[names.index("changed")].set_ylim(bottom=0)
+            marks.append(panel.axhline(largest, color=QUIET, linestyle=":"))
+            labels.append(f"ln {as_whole(self.n_clusters)}, equal sizes")
+        if marks:
+            self.axes_[0].legend(marks, labels, loc="upper right", fontsize="small")
+        self._scale_changes(self.axes_[names.index("changed")])
         self.axes_[-1].set_xlabel("epoch")
         for panel in self.axes_[:-1]:
             panel.tick_params(labelbottom=False)
         whole_ticks(self.axes_[-1])
+
+    def _scale_changes(self, panel: Axes) -> None:
+        """Show few changes beside many: a logarithmic scale that has a zero."""
+        changed = self.lines_[self.axes_.tolist().index(panel)].get_ydata()
+        some = np.asarray(changed)[np.asarray(changed) > 0]
+        if len(some):
+            least = 10 ** np.floor(np.log10(some.min()))
+            panel.set_yscale("symlog", linthresh=least, linscale=0.3)
+            decades = 10 ** -np.arange(0, -np.log10(least), 2)
+            panel.set_yticks([0, *decades], ["0", *(f"{d:.2g}" for d in decades)])
+        panel.set_ylim(0, 1)
 
 
 def stacked(whole: Axes, n: int) -> np.ndarray:
