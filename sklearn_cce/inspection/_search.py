@@ -74,7 +74,7 @@ class SearchDisplay(Display):
     >>> from sklearn.model_selection import GridSearchCV
     >>> from sklearn_cce.inspection import SearchDisplay
     >>> from sklearn_cce.model_selection import silhouette_scorer
-    >>> X, _ = make_blobs(60, centers=3, random_state=1)
+    >>> X, _ = make_blobs(60, centers=3, cluster_std=0.3, random_state=0)
     >>> grid, options = {"n_clusters": [2, 3, 4]}, {"scoring": silhouette_scorer}
     >>> search = GridSearchCV(KMeans(random_state=0), grid, **options).fit(X)
     >>> display = SearchDisplay.from_estimator(search)

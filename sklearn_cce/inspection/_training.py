@@ -30,6 +30,9 @@ NAMES = {
 }
 """The columns of a history, and what their panels are called."""
 
+*NEEDED, HELD_OUT = NAMES
+"""The columns that a history must have, and one that it may have."""
+
 ROOM = 0.12
 """Room between panels, as part of the height of one."""
 
@@ -179,9 +182,10 @@ class TrainingDisplay(Display):
             "changed"
         )
         with refusing(accepted, (TypeError, KeyError, IndexError, AttributeError)):
-            rows = list(history)
-            names = [name for name in NAMES if name in rows[0]]
-            columns = {name: [row[name] for row in rows] for name in names}
+            rows, _ = list(history), history[0]
+            columns = {name: [row[name] for row in rows] for name in NEEDED}
+            if any(HELD_OUT in row for row in rows):
+                columns[HELD_OUT] = [row.get(HELD_OUT, np.nan) for row in rows]
             display = cls(**columns, n_clusters=n_clusters)
         return display.plot(ax, **kwargs)
 
