@@ -182,7 +182,9 @@ class TrainingDisplay(Display):
             "changed"
         )
         with refusing(accepted, (TypeError, KeyError, IndexError, AttributeError)):
-            rows, _ = list(history), history[0]
+            rows = list(history)
+            if not rows:
+                raise TypeError("it has none.")
             columns = {name: [row[name] for row in rows] for name in NEEDED}
             if any(HELD_OUT in row for row in rows):
                 columns[HELD_OUT] = [row.get(HELD_OUT, np.nan) for row in rows]
