@@ -40,8 +40,8 @@ plt.show()
 # The sizes in the end
 # --------------------
 # The shares of the images, and those wanted, for a set without most of the zeros and
-# ones. With the default weight of the balance the neighbours may outweigh it, and with a
-# large one they may not. Where the shares are known they are the ``cluster_prior``.
+# ones. With the default weight of the balance the neighbours may outweigh it, and with
+# a large one they may not. Where the shares are known they are the ``cluster_prior``.
 rng = np.random.default_rng(0)
 kept = (y > 1) | (rng.random(len(y)) < 0.2)
 shares = np.sort(np.bincount(y[kept]) / kept.sum())

@@ -261,10 +261,12 @@ class TrainingDisplay(Display):
         changed = self.lines_[self.axes_.tolist().index(panel)].get_ydata()
         some = np.asarray(changed)[np.asarray(changed) > 0]
         if len(some):
-            least = 10 ** np.floor(np.log10(some.min()))
-            panel.set_yscale("symlog", linthresh=least, linscale=0.3)
-            decades = 10 ** -np.arange(0, -np.log10(least), 2)
-            panel.set_yticks([0, *decades], ["0", *(f"{d:.2g}" for d in decades)])
+            n_decades = int(np.ceil(-np.log10(some.min())))
+            panel.set_yscale("symlog", linthresh=10.0**-n_decades, linscale=0.3)
+            few = n_decades <= 2
+            decades = range(0, n_decades + few, 1 if few else 2)
+            ticks = [0.0, *(10.0**-i for i in decades)]
+            panel.set_yticks(ticks, [f"{tick:.2g}" for tick in ticks])
         panel.set_ylim(0, 1)
 
 
