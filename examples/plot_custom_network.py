@@ -7,12 +7,12 @@ which sees the 8 x 8 digits as images of shape ``(channels, height, width)``.
 """
 
 import matplotlib.pyplot as plt
-import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from torch import nn
 
 from sklearn_cce import CollisionClusterer
+from sklearn_cce.inspection import TrainingDisplay
 from sklearn_cce.metrics import clustering_accuracy
 
 X, y = load_digits(return_X_y=True)
@@ -65,13 +65,9 @@ print(
 # The history
 # -----------
 # ``balance`` is the entropy of the sizes of the clusters, at most ln 10, and
-# ``changed`` the share of the images that went to another cluster in an epoch.
-history = clusterer.history_
-fig, axes = plt.subplots(1, 3, figsize=(10, 2.8), layout="constrained")
-for ax, name in zip(axes, ("train_loss", "balance", "changed"), strict=True):
-    ax.plot(history[:, "epoch"], history[:, name])
-    ax.set(title=name, xlabel="epoch")
-axes[1].axhline(np.log(10), color="gray", linestyle=":")
+# ``changed`` the share of the images that went to another cluster in an epoch. The
+# second phase learns from labels of the network's own, by another loss.
+TrainingDisplay.from_estimator(clusterer)
 plt.show()
 
 # %%

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from sklearn_cce import CollisionClusterer
+from sklearn_cce.inspection import ClusterExamplesDisplay
 from sklearn_cce.metrics import clustering_accuracy, match_clusters
 
 digits = load_digits()
@@ -70,13 +71,5 @@ for name, chosen in (("least", order[:180]), ("most", order[-180:])):
         "their digit"
     )
 
-fig, axes = plt.subplots(2, 10, figsize=(10, 3), layout="constrained")
-for row, chosen in zip(axes, (order[:10], order[:-11:-1]), strict=True):
-    for ax, i in zip(row, chosen, strict=True):
-        ax.imshow(digits.images[i], cmap="gray_r")
-        ax.set_title(f"{certainty[i]:.2f}", fontsize=9)
-        ax.set(xticks=[], yticks=[])
-axes[0, 0].set_ylabel("least certain")
-axes[1, 0].set_ylabel("most certain")
-fig.suptitle("Probability of the cluster that the network chose")
+ClusterExamplesDisplay.from_estimator(pipeline, X, image_shape=(8, 8))
 plt.show()

@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_cce import CollisionClusterer
+from sklearn_cce.inspection import SearchDisplay
 from sklearn_cce.metrics import clustering_accuracy
 from sklearn_cce.model_selection import prediction_strength_scorer, silhouette_scorer
 
@@ -77,17 +78,9 @@ print(
     f"accuracy {clustering_accuracy(y, clusters):.3f}"
 )
 
-fig, axes = plt.subplots(1, 2, figsize=(10, 3), layout="constrained")
+fig, axes = plt.subplots(2, 1, figsize=(6.4, 6.4), layout="constrained")
 for ax, name in zip(axes, search.scorer_, strict=True):
-    scores = search.cv_results_[f"mean_test_{name}"].reshape(shape)
-    ax.imshow(scores, aspect="auto", cmap="viridis")
-    for (i, j), score in np.ndenumerate(scores):
-        dark = score < (scores.min() + scores.max()) / 2
-        color = "white" if dark else "black"
-        ax.text(j, i, f"{score:.2f}", ha="center", va="center", color=color)
-    ax.set_xticks(range(len(n_clusters)), n_clusters)
-    ax.set_yticks(range(len(fairness_weights)), fairness_weights)
-    ax.set(title=name, xlabel="n_clusters", ylabel="fairness_weight")
+    SearchDisplay.from_estimator(search, metric=name, ax=ax)
 plt.show()
 
 # %%

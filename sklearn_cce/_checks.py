@@ -16,7 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn import base, utils
-from sklearn.utils import _param_validation, assert_all_finite, validation
+from sklearn.utils import (
+    _param_validation,
+    assert_all_finite,
+    check_array,
+    validation,
+)
 from sklearn.utils.validation import check_non_negative
 
 # Private names of scikit-learn, that are used under these names and nowhere else.
@@ -235,6 +240,23 @@ def check_finite_numbers(numbers: np.ndarray, name: str) -> None:
     """Raise a ValueError that names the parameter if a number is not finite."""
     with np.errstate(invalid="ignore"):
         assert_all_finite(numbers, input_name=name)
+
+
+def check_probabilities(probabilities: ArrayLike) -> np.ndarray:
+    """Return a table of probabilities, or raise a ValueError that names it."""
+    with (
+        refusing("probabilities must be a table of numbers"),
+        np.errstate(over="ignore"),
+    ):
+        checked = check_array(
+            probabilities, dtype=[np.float64, np.float32], input_name="probabilities"
+        )
+        sums = checked.sum(axis=1)
+    if checked.min() < 0 or not np.allclose(sums, 1, atol=1e-3):
+        raise ValueError(
+            "probabilities must be non-negative, with rows that sum to 1 within 1e-3."
+        )
+    return checked
 
 
 _said: set[tuple[str, int, str]] = set()

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import column_or_1d
 
-from sklearn_cce._checks import as_whole, refusing
+from sklearn_cce._checks import as_whole, check_probabilities, refusing
 
 __all__ = ["clustering_accuracy", "expected_calibration_error", "match_clusters"]
 
@@ -153,22 +153,6 @@ def _agrees(labels_true: ArrayLike, pred: NDArray) -> NDArray:
     return matched[np.searchsorted(classes, true), np.searchsorted(clusters, pred)]
 
 
-def _check_probabilities(probabilities: ArrayLike) -> NDArray:
-    with (
-        refusing("probabilities must be a table of numbers"),
-        np.errstate(over="ignore"),
-    ):
-        checked = check_array(
-            probabilities, dtype=[np.float64, np.float32], input_name="probabilities"
-        )
-        sums = checked.sum(axis=1)
-    if checked.min() < 0 or not np.allclose(sums, 1, atol=1e-3):
-        raise ValueError(
-            "probabilities must be non-negative, with rows that sum to 1 within 1e-3."
-        )
-    return checked
-
-
 def _checked_n_bins(n_bins: Any) -> int:
     number = as_whole(n_bins)
     if 1 <= number <= N_BINS:
@@ -227,7 +211,7 @@ def expected_calibration_error(
     0.0
     """
     n_bins = _checked_n_bins(n_bins)
-    probabilities = _check_probabilities(probabilities)
+    probabilities = check_probabilities(probabilities)
     pred = probabilities.argmax(axis=1)
     confidence = probabilities.max(axis=1)
     surplus = _agrees(labels_true, pred) - confidence

@@ -14,7 +14,15 @@ from numpydoc.validate import validate
 
 import sklearn_cce
 
-MODULES = ["losses", "metrics", "model_selection", "modules", "pseudo_labels", "views"]
+MODULES = [
+    "inspection",
+    "losses",
+    "metrics",
+    "model_selection",
+    "modules",
+    "pseudo_labels",
+    "views",
+]
 DOCS = Path(__file__).parent.parent / "docs"
 
 # numpydoc's codes: that there is a docstring whose summary is one sentence (GL08, SS),
