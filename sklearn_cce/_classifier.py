@@ -537,10 +537,6 @@ default='auto'
         weight[index] = 0
         return replace(task, watch=watch, weight=weight)
 
-    def _rows(self, n_samples: int, task: ClassTask, seed: int) -> torch.Tensor | None:
-        rows = super()._rows(n_samples, task, seed)
-        return None if rows is None else with_labelled(rows, task.target, task.weight)
-
     def _learn(
         self, geometry: Geometry, task: ClassTask, plan: Plan
     ) -> tuple[CollisionNet, bool]:
@@ -571,19 +567,6 @@ default='auto'
         self.classes_ = task.classes
         if not (self.warm_start or plan.one_pass):
             self.net_.optimizer_.state.clear()
-
-
-def with_labelled(
-    rows: torch.Tensor, target: torch.Tensor, weight: np.ndarray | None
-) -> torch.Tensor:
-    """Add the labelled samples to a subset, or so many as the subset has."""
-    usable = ~target[:, 0].isnan()
-    if weight is not None:
-        usable &= torch.from_numpy(weight > 0)
-    usable[rows] = False
-    others = usable.nonzero()[:, 0]
-    step = -(-max(len(others), 1) // len(rows))
-    return torch.cat([rows, others[::step]]).sort().values
 
 
 def warm_up_samples(geometry: Geometry) -> Samples:

@@ -49,7 +49,7 @@ from sklearn_cce._graph.geometry import (
 )
 from sklearn_cce._graph.information import Balance
 from sklearn_cce._graph.start import Start
-from sklearn_cce._training.batches import N_TRIED, Samples, make_samples
+from sklearn_cce._training.batches import N_TRIED, Samples, make_samples, n_batches
 from sklearn_cce._training.causes import Outcome, likely_cause
 from sklearn_cce._training.heads import shift_outputs
 from sklearn_cce._training.inference import infer, most_probable, probabilities
@@ -685,7 +685,7 @@ class CollisionClusterer(
         if self._init_is("random"):
             return None
         n_spectral = N_SPECTRAL if isinstance(self.n_init, str) else self.n_init
-        weight = weights_of(samples)
+        weight = weights_of(geometry.beginning.samples)
         return geometry.initial_labels(weight, self._balance(), n_spectral, seed)
 
     def _best_net(
@@ -705,21 +705,24 @@ class CollisionClusterer(
         self, geometry: Geometry, start: Start | None, task: Task, plan: Plan
     ) -> tuple[CollisionNet, bool]:
         """Train a new net, first on the labels to begin with."""
-        samples, shares = geometry.samples, self._balance().prior
+        samples, shares, passes = geometry.samples, self._balance().prior, plan.epochs
         if start is not None:
+            if samples.target is None and geometry.beginning is not geometry:
+                samples = geometry.beginning.samples
+                passes = self._epochs(n_batches(samples, self.batch_size), False)
             if self._is_free():
                 weight = weights_of(samples)
                 shares = weight @ start.labels / weight.sum()
             labels = torch.from_numpy(start.labels).to(samples.source.device)
             samples = replace(samples, target=labels)
         params = task.params | {"prior": shares, "lr": self._learning_rate(geometry)}
-        net = self._make_net(samples, task.n_outputs, **params)
+        net = self._make_net(geometry.samples, task.n_outputs, **params)
         if start is None:
             first = FIRST_WEIGHT
             return net, self._self_label(net, geometry, plan.epochs, plan, first)
         set_shares = self._prior() is not None
         certain = start.certain and not set_shares
-        n_first = plan.epochs if certain else plan.epochs // 2
+        n_first = passes if certain else passes // 2
         learnt, converged = None, True
         if n_first:
             converged = self._train(net, samples, n_first, plan.seed, rising=False)
@@ -728,7 +731,7 @@ class CollisionClusterer(
             learnt = kept_state(net)
         if certain:
             return net, converged or self.max_epochs is None
-        n_more = plan.epochs - n_first
+        n_more = plan.epochs - plan.epochs // 2
         if self.max_epochs is None and not geometry.transforms:
             n_more = -(-n_more // SHORTENED)
         converged = self._self_label(net, geometry, n_more, plan)
