@@ -132,7 +132,9 @@ default='auto'
         Maximum number of passes over the data. None means 30, or as many as make
         1,000 gradient steps if that is more. The learning rate falls to 0 on the way.
         If samples without a label are given, the first half of the passes is on the
-        labels that are known or spread over neighbours.
+        labels that are known or spread over neighbours. Of more than 100,000 samples,
+        where neighbours have to be found, as many steps as for 50,000 are made, but one
+        pass at least.
     tol : float, default=1e-3
         Training ends when the loss, in nats, has not fallen by `tol` in `patience`
         epochs.

@@ -143,7 +143,8 @@ class CollisionClusterer(
         What the network learns first. 'spectral': soft labels, the mean of several
         spectral clusterings, ranked by the objective above; once among the nearest
         neighbours, and once where these clusters are round, of which the better is
-        taken. 'random': nothing. An array of shape
+        taken; of more than 100,000 samples a random 50,000 are labelled so, and all
+        are used after that. 'random': nothing. An array of shape
         (n_samples,) with clusters, or (n_samples, n_clusters) with soft labels: those.
     n_init : int or 'auto', default='auto'
         Number of spectral clusterings, or of networks trained from random starts, of
@@ -158,9 +159,7 @@ class CollisionClusterer(
         'noise': the sample with some noise. A callable maps a batch, a tensor, to
         another such batch; see :mod:`sklearn_cce.views` for images. A list means as
         many further views. None: the sample alone. 'auto': neighbours, and for images
-        that the network sees as images a random affine transformation as well. Of more
-        than 100,000 samples a random subset of 50,000 is used to train where
-        neighbours have to be found.
+        that the network sees as images a random affine transformation as well.
     module : {'mlp', 'linear', 'vgg4'}, torch.nn.Module or callable, default='mlp'
         The network; 'mlp' and 'linear' work on the 100 leading principal components
         where there are more features. A callable, such as a class of modules, is
@@ -182,7 +181,9 @@ class CollisionClusterer(
         there is one. The learning rate falls to 0 along a cosine in either part. None
         means 5 passes and at least 300 gradient steps for the start, and as many for
         the pseudo-labels, but a third where all views are neighbours; with a random
-        start 50 passes and at least 3,000 steps.
+        start 50 passes and at least 3,000 steps. Of more than 100,000 samples, where
+        neighbours have to be found, as many steps as for 50,000 are made, but one
+        pass at least.
     tol : float, default=1e-3
         Training ends early when the loss, in nats, has not fallen by `tol` in
         `patience` epochs; not while the order of the loss rises.
