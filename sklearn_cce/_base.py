@@ -23,7 +23,12 @@ from skorch.utils import noop
 from torch import nn
 
 from sklearn_cce._checks import Interval, StrOptions, refusing
-from sklearn_cce._graph.geometry import Geometry, has_given_graph, rows_for_graph
+from sklearn_cce._graph.geometry import (
+    Geometry,
+    has_given_graph,
+    usual_samples,
+    with_weight,
+)
 from sklearn_cce._training.batches import (
     N_TRIED,
     Changes,
@@ -55,7 +60,7 @@ from sklearn_cce._training.making import (
 from sklearn_cce._training.net import CollisionNet
 from sklearn_cce._training.process import drawing, seeded, usual_settings
 from sklearn_cce._training.ranks import ALONE, Ranks, joined
-from sklearn_cce._training.sources import Source, TensorSource, take
+from sklearn_cce._training.sources import Source, TensorSource
 from sklearn_cce.losses import LOSSES, RenyiCrossEntropyLoss
 from sklearn_cce.modules import FLATTENING, MODULES, without_head
 from sklearn_cce.views import Neighbors, View
@@ -211,6 +216,12 @@ class Task:
     needs_graph: bool = False
     watch: Callback | None = None
 
+    @property
+    def finds_neighbors(self) -> bool:
+        """Whether neighbours have to be found."""
+        near = any(isinstance(view, Neighbors) for view in self.views)
+        return not has_given_graph(self.views) and (near or self.needs_graph)
+
     def facts(self, source: Source) -> dict[str, Any]:
         """Return what all processes of a fit must have alike, by name."""
         total = None if self.weight is None else float(self.weight.sum())
@@ -269,7 +280,7 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
     """The fit that the estimators share; each says what its net is to learn, and how.
 
     An estimator defines `_task`, which checks its input, and `_learn`, which trains a
-    net. It may extend `_check_params`, `_with_watch`, `_rows`, `_usual_epochs` and
+    net. It may extend `_check_params`, `_with_watch`, `_usual_epochs` and
     `_conclude`.
     """
 
@@ -354,7 +365,11 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
             with seeded(seed, device):
                 geometry = self._geometry(source, task, seed, ranks)
                 n_steps = n_batches(geometry.samples, self.batch_size)
-                epochs = self._epochs(n_steps, goes_on)
+                n_usual = n_steps
+                if task.finds_neighbors:
+                    n = usual_samples(len(geometry.samples))
+                    n_usual = min(n_steps, -(-n // self.batch_size))
+                epochs = self._epochs(n_steps, goes_on, n_usual)
                 plan = Plan(goes_on, one_pass, epochs, n_steps, seed, folder)
                 net, converged = self._learn(geometry, task, plan)
                 self._keep(net, source, task, plan)
@@ -433,26 +448,25 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
     ) -> Geometry:
         """Return the samples to train on, and what relates them."""
         weight, target = task.weight, task.target
-        keep_order = has_given_graph(task.views)
-        near = any(isinstance(view, Neighbors) for view in task.views)
-        if not keep_order and (near or task.needs_graph):
-            rows = self._rows(len(source), task, seed)
-            if rows is not None:
-                source = take(source, rows)
-                weight = None if weight is None else weight[rows.numpy()]
+        if task.finds_neighbors:
+            source, rows = with_weight(source, weight)
+            if weight is not None and rows is not None:
+                weight = weight[rows.numpy()]
                 target = None if target is None else target[rows]
-        mergeable = 0 if keep_order else self.batch_size
+        mergeable = 0 if has_given_graph(task.views) else self.batch_size
         samples = make_samples(source, weight, mergeable, target)
-        return Geometry(samples, task.views, task.n_outputs, self._n_neighbors, ranks)
+        k = self._n_neighbors
+        return Geometry(samples, task.views, task.n_outputs, k, seed, ranks)
 
-    def _rows(self, n_samples: int, task: TaskT, seed: int) -> torch.Tensor | None:
-        """Return which samples to train on where neighbours are needed, or None."""
-        return rows_for_graph(n_samples, task.weight, seed)
+    def _epochs(self, n_steps: int, goes_on: bool, n_usual: int | None = None) -> int:
+        """Return the number of passes, of so many steps each, that a fit takes.
 
-    def _epochs(self, n_steps: int, goes_on: bool) -> int:
-        """Return the number of passes, of so many steps each, that a fit takes."""
-        usual = max(self._least_epochs, -(-self._least_steps // n_steps))
-        return self.max_epochs or self._usual_epochs(usual, goes_on)
+        They make as many steps as the usual passes of `n_usual` steps each.
+        """
+        n_usual = n_usual or n_steps
+        usual = max(self._least_epochs, -(-self._least_steps // n_usual))
+        usual = self._usual_epochs(usual, goes_on)
+        return self.max_epochs or -(-usual * n_usual // n_steps)
 
     def _usual_epochs(self, usual: int, goes_on: bool) -> int:
         """Return how many of the usual passes this fit takes."""

@@ -133,7 +133,9 @@ default='auto'
         Maximum number of passes over the data. None means 30, or as many as make
         1,000 gradient steps if that is more. The learning rate falls to 0 on the way.
         If samples without a label are given, the first half of the passes is on the
-        labels that are known or spread over neighbours.
+        labels that are known or spread over neighbours. Of more than 100,000 samples,
+        where neighbours have to be found, as many steps as for 50,000 are made, but one
+        pass at least.
     tol : float, default=1e-3
         Training ends when the loss, in nats, has not fallen by `tol` in `patience`
         epochs.
@@ -556,10 +558,6 @@ default='auto'
         weight[index] = 0
         return replace(task, watch=watch, weight=weight)
 
-    def _rows(self, n_samples: int, task: ClassTask, seed: int) -> torch.Tensor | None:
-        rows = super()._rows(n_samples, task, seed)
-        return None if rows is None else with_labelled(rows, task.target, task.weight)
-
     def _learn(
         self, geometry: Geometry, task: ClassTask, plan: Plan
     ) -> tuple[CollisionNet, bool]:
@@ -593,19 +591,6 @@ default='auto'
         self.classes_ = task.classes
         if not (self.warm_start or plan.one_pass):
             self.net_.optimizer_.state.clear()
-
-
-def with_labelled(
-    rows: torch.Tensor, target: torch.Tensor, weight: np.ndarray | None
-) -> torch.Tensor:
-    """Add the labelled samples to a subset, or so many as the subset has."""
-    usable = ~target[:, 0].isnan()
-    if weight is not None:
-        usable &= torch.from_numpy(weight > 0)
-    usable[rows] = False
-    others = usable.nonzero()[:, 0]
-    step = -(-max(len(others), 1) // len(rows))
-    return torch.cat([rows, others[::step]]).sort().values
 
 
 def warm_up_samples(geometry: Geometry) -> Samples:

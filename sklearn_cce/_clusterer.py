@@ -50,7 +50,7 @@ from sklearn_cce._graph.geometry import (
 )
 from sklearn_cce._graph.information import Balance
 from sklearn_cce._graph.start import Start
-from sklearn_cce._training.batches import N_TRIED, Samples, make_samples
+from sklearn_cce._training.batches import N_TRIED, Samples, make_samples, n_batches
 from sklearn_cce._training.causes import Outcome, likely_cause
 from sklearn_cce._training.heads import shift_outputs
 from sklearn_cce._training.inference import infer, most_probable, probabilities
@@ -144,7 +144,8 @@ class CollisionClusterer(
         What the network learns first. 'spectral': soft labels, the mean of several
         spectral clusterings, ranked by the objective above; once among the nearest
         neighbours, and once where these clusters are round, of which the better is
-        taken. 'random': nothing. An array of shape
+        taken; of more than 100,000 samples a random 50,000 are labelled so, and all
+        are used after that. 'random': nothing. An array of shape
         (n_samples,) with clusters, or (n_samples, n_clusters) with soft labels: those.
     n_init : int or 'auto', default='auto'
         Number of spectral clusterings, or of networks trained from random starts, of
@@ -159,9 +160,7 @@ class CollisionClusterer(
         'noise': the sample with some noise. A callable maps a batch, a tensor, to
         another such batch; see :mod:`sklearn_cce.views` for images. A list means as
         many further views. None: the sample alone. 'auto': neighbours, and for images
-        that the network sees as images a random affine transformation as well. Of more
-        than 100,000 samples a random subset of 50,000 is used to train where
-        neighbours have to be found.
+        that the network sees as images a random affine transformation as well.
     module : {'mlp', 'linear', 'vgg4'}, torch.nn.Module or callable, default='mlp'
         The network; 'mlp' and 'linear' work on the 100 leading principal components
         where there are more features. A callable, such as a class of modules, is
@@ -183,7 +182,9 @@ class CollisionClusterer(
         there is one. The learning rate falls to 0 along a cosine in either part. None
         means 5 passes and at least 300 gradient steps for the start, and as many for
         the pseudo-labels, but a third where all views are neighbours; with a random
-        start 50 passes and at least 3,000 steps.
+        start 50 passes and at least 3,000 steps. Of more than 100,000 samples, where
+        neighbours have to be found, as many steps as for 50,000 are made, but one
+        pass at least.
     tol : float, default=1e-3
         Training ends early when the loss, in nats, has not fallen by `tol` in
         `patience` epochs; not while the order of the loss rises.
@@ -706,7 +707,7 @@ class CollisionClusterer(
         if self._init_is("random"):
             return None
         n_spectral = N_SPECTRAL if isinstance(self.n_init, str) else self.n_init
-        weight = weights_of(samples)
+        weight = weights_of(geometry.begun)
         balance = self._balance()
         return geometry.ranks.first(
             lambda: geometry.initial_labels(weight, balance, n_spectral, seed)
@@ -729,8 +730,11 @@ class CollisionClusterer(
         self, geometry: Geometry, start: Start | None, task: Task, plan: Plan
     ) -> tuple[CollisionNet, bool]:
         """Train a new net, first on the labels to begin with."""
-        samples, shares = geometry.samples, self._balance().prior
+        samples, shares, passes = geometry.samples, self._balance().prior, plan.epochs
         if start is not None:
+            if samples.target is None and geometry.begun is not samples:
+                samples = geometry.begun
+                passes = self._epochs(n_batches(samples, self.batch_size), False)
             if self._is_free():
                 weight = weights_of(samples)
                 shares = weight @ start.labels / weight.sum()
@@ -741,13 +745,13 @@ class CollisionClusterer(
             "lr": self._learning_rate(geometry),
             "ranks": geometry.ranks,
         }
-        net = self._make_net(samples, task.n_outputs, **params)
+        net = self._make_net(geometry.samples, task.n_outputs, **params)
         if start is None:
             first = FIRST_WEIGHT
             return net, self._self_label(net, geometry, plan.epochs, plan, first)
         set_shares = self._prior() is not None
         certain = start.certain and not set_shares
-        n_first = plan.epochs if certain else plan.epochs // 2
+        n_first = passes if certain else passes // 2
         learnt, converged = None, True
         if n_first:
             converged = self._train(net, samples, n_first, plan, rising=False)
@@ -756,7 +760,7 @@ class CollisionClusterer(
             learnt = kept_state(net)
         if certain:
             return net, converged or self.max_epochs is None
-        n_more = plan.epochs - n_first
+        n_more = plan.epochs - plan.epochs // 2
         if self.max_epochs is None and not geometry.transforms:
             n_more = -(-n_more // SHORTENED)
         converged = self._self_label(net, geometry, n_more, plan)

@@ -25,8 +25,6 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sklearn_cce import CollisionClassifier, _classifier
-from sklearn_cce._classifier import with_labelled
-from sklearn_cce._graph import geometry as _geometry
 from sklearn_cce._graph.spreading import spread_labels
 from sklearn_cce._training.inference import most_probable, probabilities
 from sklearn_cce._training.sources import TensorSource
@@ -297,28 +295,6 @@ def test_labels_spread_to_what_they_reach():
     np.testing.assert_array_equal(spread[[0, 4]], targets[[0, 4]])
     unused = spread_labels(chain, targets, np.array([0, 1, 1, 1, 1, 1]))
     np.testing.assert_allclose(unused[:3], 0.5)
-
-
-def test_a_graph_of_a_subset_keeps_the_labelled_samples(X, y, monkeypatch):
-    monkeypatch.setattr(_geometry, "LARGEST_GRAPH", 40)
-    monkeypatch.setattr(_geometry, "SUBSET", 30)
-    hidden = hide(y, 1)
-    model = classifier().fit(X, hidden)
-    assert model.score(X, y) == 1.0
-    source = TensorSource(torch.from_numpy(X.copy()))
-    task = model._task(source, None, _classifier.Labels(hidden), False)
-    for seed in range(3):
-        samples = model._geometry(source, task, seed).samples
-        known = samples.target[~samples.target[:, 0].isnan()]
-        assert 30 <= len(samples) <= 33
-        np.testing.assert_array_equal(known.sum(0), [1, 1, 1])
-
-
-def test_a_subset_is_at_most_doubled_by_labelled_samples():
-    rows, target = torch.arange(0, 100, 10), torch.ones(100, 2)
-    more = with_labelled(rows, target, None)
-    assert len(set(more.tolist())) == len(more) and 15 <= len(more) <= 20
-    assert set(rows.tolist()) <= set(more.tolist())
 
 
 # Early stopping.

@@ -12,17 +12,22 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_cce._graph.information import Balance
+from sklearn_cce._graph.metric import turned
 from sklearn_cce._graph.neighbors import (
     RandomWalk,
+    TableWalk,
+    as_graph,
     compares_angles,
     effective_dimension,
     neighbor_graph,
+    neighbor_table,
 )
 from sklearn_cce._graph.start import Start, initial_labels
-from sklearn_cce._training.batches import Samples, rows_for_scale
+from sklearn_cce._training.batches import Samples, Walk, rows_for_scale
 from sklearn_cce._training.inference import infer
 from sklearn_cce._training.process import once
 from sklearn_cce._training.ranks import ALONE, Ranks
+from sklearn_cce._training.sources import PartSource, Source, take
 from sklearn_cce.modules import input_scaling
 from sklearn_cce.views import Neighbors, View
 
@@ -37,7 +42,11 @@ IN_A_ROW, MOST_CROWDED = 3.0, 10.0
 how many times larger it becomes."""
 
 LARGEST_GRAPH, SUBSET = 100_000, 50_000
-"""Of more samples than the first number, a random subset of the second is used."""
+"""Of more samples than the first number, a random subset of the second gives the start,
+and training makes as many gradient steps as for that, but one pass at least."""
+
+ROWS = 2**17
+"""Equal samples are looked for among so many at a time."""
 
 
 def embed(samples: Samples) -> Tensor:
@@ -89,7 +98,10 @@ def distinct(Z: np.ndarray) -> Distinct:
     factors = np.random.default_rng(0).integers(
         2**63, size=bits.shape[1], dtype=np.uint64
     )
-    keys = bits @ (2 * factors + 1)
+    keys = np.empty(len(bits), np.uint64)
+    for start in range(0, len(bits), ROWS):
+        rows = slice(start, start + ROWS)
+        keys[rows] = bits[rows] @ (2 * factors + 1)
     _, first, kind = np.unique(keys, return_index=True, return_inverse=True)
     order = first.argsort()
     return Distinct(first[order], order.argsort()[kind.reshape(-1)])
@@ -116,6 +128,8 @@ class Geometry:
         Number of clusters or classes.
     n_neighbors : int, default=N_NEIGHBORS
         Number of neighbours where a view does not say, and no more than suit.
+    seed : int, default=0
+        Draws the samples that the start is made of.
     ranks : Ranks, optional
         The processes of a fit, of which the first looks for neighbours and the start.
     """
@@ -126,13 +140,14 @@ class Geometry:
         views: Sequence[View],
         n_groups: int,
         n_neighbors: int = N_NEIGHBORS,
+        seed: int = 0,
         ranks: Ranks = ALONE,
     ) -> None:
-        self.samples, self.ranks = samples, ranks
+        self.samples, self.seed, self.ranks = samples, seed, ranks
         self.neighbors = [view for view in views if isinstance(view, Neighbors)]
         self.transforms = [view for view in views if not isinstance(view, Neighbors)]
         self.n_groups, self.n_neighbors = n_groups, n_neighbors
-        self._graphs: dict[int, sp.csr_matrix] = {}
+        self._tables: dict[int, np.ndarray] = {}
         self._features: Tensor | None = None
 
     @once
@@ -152,11 +167,41 @@ class Geometry:
             [*self.neighbors, *self.transforms],
             n_groups,
             self.n_neighbors,
+            self.seed,
         )
         for name in ("embedding", "distinct", "angles"):
             vars(other)[name] = getattr(self, name)
-        other._graphs = self._graphs
+        other._tables = self._tables
         return other
+
+    @once
+    def begun(self) -> Samples:
+        """The samples that the start is made of: all, or a random part."""
+        rows = self._rows_for_start()
+        if rows is None:
+            return self.samples
+        weight = self.samples.weight
+        if weight is not None:
+            weight = weight[rows.to(weight.device)]
+            weight = weight / weight.mean()
+        return Samples(take(self.samples.source, rows), weight)
+
+    @once
+    def beginning(self) -> Geometry:
+        """The geometry of these samples."""
+        rows = self._rows_for_start()
+        if rows is None:
+            return self
+        views: list[View] = [*self.neighbors, *self.transforms]
+        part = Geometry(self.begun, views, self.n_groups, self.n_neighbors)
+        Z = self.embedding
+        vars(part).update(embedding=Z[rows.to(Z.device)], angles=self.angles)
+        return part
+
+    def _rows_for_start(self) -> Tensor | None:
+        if self.main_view().graph is not None:
+            return None
+        return rows_for_start(len(self.samples), self.seed)
 
     @property
     def features(self) -> Tensor:
@@ -168,14 +213,14 @@ class Geometry:
         """Whether angles are compared to find neighbours."""
         return compares_angles(self.embedding)
 
-    def graph_of_distinct(self, n_neighbors: int | None) -> sp.csr_matrix:
-        """Return the graph of the samples that differ."""
+    def neighbors_of_distinct(self, n_neighbors: int | None) -> np.ndarray:
+        """Return the table of the neighbours of the samples that differ."""
         k, same = self._n_links(n_neighbors), self.distinct
-        if k not in self._graphs:
+        if k not in self._tables:
             Z = self.features
             Z = Z[torch.from_numpy(same.rows).to(Z.device)] if same.repeats else Z
-            self._graphs[k] = neighbor_graph(Z, k, self.angles)
-        return self._graphs[k]
+            self._tables[k] = neighbor_table(Z, k, self.angles)
+        return self._tables[k]
 
     def _n_links(self, n_neighbors: int | None) -> int:
         """Return the number of neighbours that a view sets, or one that suits."""
@@ -187,14 +232,21 @@ class Geometry:
     def graph(self, neighbors: Neighbors) -> sp.csr_matrix:
         """Return the graph of a view."""
         given = neighbors.given(len(self.samples))
-        if given is not None:
-            return given
-        graph, same = self.graph_of_distinct(neighbors.n_neighbors), self.distinct
+        return as_graph(self._table(neighbors)) if given is None else given
+
+    def _table(self, neighbors: Neighbors) -> np.ndarray:
+        """Return the neighbours of all samples; those of equal samples are equal."""
+        table, same = self.neighbors_of_distinct(neighbors.n_neighbors), self.distinct
         if not same.repeats:
-            return graph
-        lifted = graph[same.kind]
-        links = lifted.data, same.rows[lifted.indices], lifted.indptr
-        return sp.csr_matrix(links, shape=(len(same.kind), len(same.kind)))
+            return table
+        return same.rows.astype(np.int32)[table][same.kind]
+
+    def walk(self, neighbors: Neighbors) -> Walk:
+        """Return the walk that a view makes."""
+        given = neighbors.given(len(self.samples))
+        if given is not None:
+            return RandomWalk(given, neighbors.n_steps)
+        return TableWalk(self._table(neighbors), neighbors.n_steps)
 
     @once
     def crowding(self) -> float:
@@ -209,14 +261,14 @@ class Geometry:
     def initial_labels(
         self, weight: np.ndarray, balance: Balance, n_spectral: int, seed: int
     ) -> Start:
-        """Return labels that the graph of the main view suggests.
+        """Return labels of `beginning` that the graph of the main view suggests.
 
         Neighbours are then looked for in the features that suit these labels best.
 
         Parameters
         ----------
-        weight : ndarray of shape (n_samples,), float64
-            Sample weights, above 0.
+        weight : ndarray of shape (n_begun,), float64
+            Sample weights of `beginning`, above 0.
         balance : Balance
             What the sizes of the clusters should be.
         n_spectral : int
@@ -229,6 +281,10 @@ class Geometry:
         Start
             Equal samples have equal labels.
         """
+        if self.beginning is not self:
+            start = self.beginning.initial_labels(weight, balance, n_spectral, seed)
+            self._turn(start.axes)
+            return start
         view, same = self.main_view(), self.distinct
         Z = self.embedding.cpu().numpy()
         if view.graph is not None:
@@ -238,7 +294,7 @@ class Geometry:
         k = self._n_links(view.n_neighbors)
         start = initial_labels(
             Z[same.rows] if same.repeats else Z,
-            self.graph_of_distinct(view.n_neighbors),
+            as_graph(self.neighbors_of_distinct(view.n_neighbors)),
             balance,
             np.bincount(same.kind, weight) if same.repeats else weight,
             n_spectral,
@@ -246,10 +302,14 @@ class Geometry:
             lambda Y: neighbor_graph(self._on_device(Y), k, self.angles),
         )
         kind = same.kind if same.repeats else slice(None)
-        if start.rounded is not None:
-            self._features = self._on_device(start.rounded[kind])
-            self._graphs = {}
+        self._turn(start.axes)
         return start._replace(labels=start.labels[kind])
+
+    def _turn(self, axes: np.ndarray | None) -> None:
+        """Look for neighbours on other axes from now on, if there are any."""
+        if axes is not None:
+            Z = self.embedding.cpu().numpy()
+            self._features, self._tables = self._on_device(turned(Z, axes)), {}
 
     def _on_device(self, Z: np.ndarray) -> Tensor:
         return torch.from_numpy(Z).to(self.embedding.device)
@@ -264,11 +324,7 @@ class Geometry:
 
     def with_views(self) -> Samples:
         """Return the samples with their views."""
-        graphs = self.ranks.first(lambda: [self.graph(view) for view in self.neighbors])
-        walks = [
-            RandomWalk(graph, view.n_steps)
-            for graph, view in zip(graphs, self.neighbors, strict=True)
-        ]
+        walks = self.ranks.first(lambda: [self.walk(view) for view in self.neighbors])
         return replace(self.samples, walks=walks, transforms=self.transforms)
 
 
@@ -277,27 +333,45 @@ def has_given_graph(views: Sequence[View]) -> bool:
     return any(isinstance(v, Neighbors) and v.graph is not None for v in views)
 
 
-def rows_for_graph(
-    n_samples: int, weight: np.ndarray | None, seed: int
-) -> Tensor | None:
-    """Return which samples a graph is made of: those of weight, and not too many.
+def is_large(n_samples: int) -> bool:
+    """Return whether there are so many samples that a part of them gives the start."""
+    return n_samples > LARGEST_GRAPH
+
+
+def usual_samples(n_samples: int) -> int:
+    """Return for how many samples the usual number of passes is meant."""
+    return SUBSET if is_large(n_samples) else n_samples
+
+
+def rows_for_start(n_samples: int, seed: int) -> Tensor | None:
+    """Return which samples the start is made of.
 
     Parameters
     ----------
     n_samples : int
         Number of samples.
-    weight : ndarray of shape (n_samples,) or None
-        Their weights.
     seed : int
-        Draws the subset.
+        Draws them.
 
     Returns
     -------
     Tensor of shape (n_rows,), int64, or None
         Rising indices; None for all.
     """
-    rows = np.arange(n_samples) if weight is None else np.flatnonzero(weight)
-    if len(rows) > LARGEST_GRAPH:
-        rng = np.random.default_rng(seed)
-        rows = np.sort(rng.choice(rows, SUBSET, replace=False, shuffle=False))
-    return None if len(rows) == n_samples else torch.from_numpy(rows)
+    if not is_large(n_samples):
+        return None
+    rng = np.random.default_rng(seed)
+    rows = rng.choice(n_samples, SUBSET, replace=False, shuffle=False)
+    return torch.from_numpy(np.sort(rows))
+
+
+def with_weight(
+    source: Source, weight: np.ndarray | None
+) -> tuple[Source, Tensor | None]:
+    """Return the samples of weight, and which they are, or None for all."""
+    if weight is None or weight.all():
+        return source, None
+    rows = torch.from_numpy(np.flatnonzero(weight))
+    if is_large(len(rows)):
+        return PartSource(source, rows), rows
+    return take(source, rows), rows

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+BLOCK = 2**17
+"""Samples are turned so many at a time."""
+
 SHRINKAGE = 0.5
 """Part of the mean variance in the covariance within clusters: half is believed."""
 
@@ -11,8 +14,8 @@ FLOOR = 1e-9
 """Part of the variance of all samples that is added to that within clusters."""
 
 
-def rounded(Z: np.ndarray, soft: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return features in which the clusters have about the same variance everywhere.
+def rounding(Z: np.ndarray, soft: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return axes on which the clusters have about the same variance everywhere.
 
     Directions in which samples of one cluster differ much count less. It is Fisher's
     discriminant analysis, all directions kept, with a shrunk covariance [1]_.
@@ -28,8 +31,8 @@ def rounded(Z: np.ndarray, soft: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray of shape (n_samples, n_features), float32
-        Centred.
+    ndarray of shape (n_features, n_features), float64
+        In the columns, for `turned`.
 
     References
     ----------
@@ -45,4 +48,13 @@ def rounded(Z: np.ndarray, soft: np.ndarray, weight: np.ndarray) -> np.ndarray:
     least = SHRINKAGE * mean_variance + FLOOR * np.trace(total) / len(total)
     within = (1 - SHRINKAGE) * within + (least + 1e-300) * np.eye(len(within))
     variances, axes = np.linalg.eigh(within)
-    return (X @ (axes / np.sqrt(variances))).astype(np.float32)
+    return axes / np.sqrt(variances)
+
+
+def turned(Z: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """Return samples on other axes, float32."""
+    Y = np.empty((len(Z), axes.shape[1]), np.float32)
+    for first in range(0, len(Z), BLOCK):
+        rows = slice(first, first + BLOCK)
+        Y[rows] = Z[rows].astype(np.float64) @ axes
+    return Y

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import numpy as np
 import scipy.sparse as sp
 import torch
+from sklearn.exceptions import EfficiencyWarning
 from torch import Tensor
+
+from sklearn_cce._checks import warn
+from sklearn_cce._graph.approximate import is_available, nearly_nearest
 
 BLOCK_VALUES = 2**24
 """Similarities are held for about so many pairs of samples at a time."""
@@ -17,6 +19,40 @@ MANY_DIRECTIONS = 20.0
 
 EXACT_UP_TO = 50_000
 """Of more samples on the CPU, nearest ones are found approximately if that can be."""
+
+SLOW_FROM = 200_000
+"""From so many samples on, a user should know what makes the search faster."""
+
+
+class TableWalk:
+    """Where a random walk from a sample ends: every step goes to any neighbour alike.
+
+    It draws as `RandomWalk` does on the graph of the same neighbours.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_samples, n_neighbors), int32
+        The neighbours of every sample. Where there are none, a walk stays where it is.
+    n_steps : int
+        Number of steps.
+    """
+
+    def __init__(self, table: np.ndarray, n_steps: int) -> None:
+        if not table.shape[1]:
+            table = np.arange(len(table), dtype=np.int32)[:, None]
+        self.n_neighbors = table.shape[1]
+        self.links = torch.from_numpy(table.reshape(-1))
+        self.n_steps = n_steps
+
+    def __call__(self, index: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the samples that walks from these samples end at."""
+        index, k = index.cpu(), self.n_neighbors
+        for _ in range(self.n_steps):
+            draw = torch.rand(len(index), generator=generator, dtype=torch.float64)
+            first = k * index
+            link = (first + k * draw).long()
+            index = self.links[link.clamp(first, first + k - 1)].long()
+        return index
 
 
 class RandomWalk:
@@ -86,7 +122,7 @@ def nearest(Z: Tensor, n_neighbors: int) -> Tensor:
 
     Returns
     -------
-    Tensor of shape (n_samples, n_neighbors), int64
+    Tensor of shape (n_samples, n_neighbors), int32
         Their indices, on the host.
     """
     half = Z.square().sum(1) / 2
@@ -95,38 +131,8 @@ def nearest(Z: Tensor, n_neighbors: int) -> Tensor:
     for first in range(0, len(Z), block):
         similarity = torch.addmm(-half, Z[first : first + block], Z.T)
         similarity.diagonal(offset=first).fill_(-torch.inf)
-        found.append(similarity.topk(n_neighbors, dim=1).indices.cpu())
+        found.append(similarity.topk(n_neighbors, dim=1).indices.int().cpu())
     return torch.cat(found)
-
-
-def nearly_nearest(Z: Tensor, n_neighbors: int) -> Tensor:
-    """Return mostly the nearest other samples, by nearest neighbour descent [1]_.
-
-    Parameters
-    ----------
-    Z : Tensor of shape (n_samples, n_features)
-        Samples, on the CPU.
-    n_neighbors : int
-        How many, below n_samples.
-
-    Returns
-    -------
-    Tensor of shape (n_samples, n_neighbors), int64
-        Their indices.
-
-    References
-    ----------
-    .. [1] Dong, Moses & Li (2011), "Efficient k-nearest neighbor graph construction for
-       generic similarity measures".
-    """
-    from pynndescent import NNDescent
-
-    # With several threads the result would depend on their timing.
-    search = NNDescent(Z.numpy(), n_neighbors=n_neighbors + 1, random_state=0, n_jobs=1)
-    found = torch.from_numpy(search.neighbor_graph[0].astype(np.int64))
-    itself = found == torch.arange(len(Z))[:, None]
-    itself[~itself.any(1), -1] = True
-    return found[~itself].reshape(len(Z), n_neighbors)
 
 
 def compares_angles(Z: Tensor) -> bool:
@@ -134,36 +140,82 @@ def compares_angles(Z: Tensor) -> bool:
     return effective_dimension(Z) > MANY_DIRECTIONS
 
 
-def neighbor_graph(
+def neighbor_table(
     Z: Tensor, n_neighbors: int, angles: bool | None = None
-) -> sp.csr_matrix:
-    """Return the graph of nearest neighbours.
+) -> np.ndarray:
+    """Return the nearest neighbours of every sample.
 
-    Many samples on the CPU are searched approximately if pynndescent is
-    installed.
+    Many samples on the CPU are searched approximately if FAISS is installed.
 
     Parameters
     ----------
     Z : Tensor of shape (n_samples, n_features)
         Centred samples, float32.
     n_neighbors : int
-        Number of links of a sample, if there are so many other samples.
+        Number of neighbours of a sample, if there are so many other samples.
     angles : bool, default=None
         Whether angles are compared, not distances. None: where there are many
         effective dimensions.
 
     Returns
     -------
+    ndarray of shape (n_samples, n_neighbors), int32
+        Their indices.
+
+    Warns
+    -----
+    EfficiencyWarning
+        If very many samples have to be compared with each other.
+    """
+    k = min(n_neighbors, len(Z) - 1)
+    if k == 0:
+        return np.empty((len(Z), 0), np.int32)
+    approximate = is_approximate(len(Z), Z.device)
+    if compares_angles(Z) if angles is None else angles:
+        Z = torch.nn.functional.normalize(Z)
+    if approximate:
+        return nearly_nearest(Z.contiguous().numpy(), k, torch.get_num_threads())
+    return nearest(Z, k).numpy()
+
+
+def is_approximate(n_samples: int, device: torch.device) -> bool:
+    """Return whether so many samples are searched approximately, or warn if not."""
+    if n_samples <= EXACT_UP_TO or device.type != "cpu":
+        return False
+    available = is_available()
+    if not available and n_samples >= SLOW_FROM:
+        warn(
+            f"Every one of {n_samples} samples is compared with all others to find its "
+            "neighbours, which takes long. FAISS needs a fraction of that time, and is "
+            "used where it is installed: pip install 'sklearn-cce[approximate]' (not "
+            "on macOS).",
+            EfficiencyWarning,
+        )
+    return available
+
+
+def as_graph(table: np.ndarray) -> sp.csr_matrix:
+    """Return the graph whose links lead to the neighbours in a table.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_samples, n_neighbors), int32
+        The neighbours of every sample.
+
+    Returns
+    -------
     csr_matrix of shape (n_samples, n_samples)
         Ones, float32.
     """
-    n, k = len(Z), min(n_neighbors, len(Z) - 1)
-    if compares_angles(Z) if angles is None else angles:
-        Z = torch.nn.functional.normalize(Z)
-    approximate = (
-        n > EXACT_UP_TO and Z.device.type == "cpu" and find_spec("pynndescent")
+    n, k = table.shape
+    starts = k * np.arange(n + 1)
+    return sp.csr_matrix(
+        (np.ones(n * k, np.float32), table.reshape(-1), starts), (n, n)
     )
-    search = nearly_nearest if approximate else nearest
-    links = search(Z, k).flatten().numpy() if k else np.empty(0, np.int64)
-    starts = np.arange(0, n * k + 1, k) if k else np.zeros(n + 1, np.int64)
-    return sp.csr_matrix((np.ones(n * k, np.float32), links, starts), (n, n))
+
+
+def neighbor_graph(
+    Z: Tensor, n_neighbors: int, angles: bool | None = None
+) -> sp.csr_matrix:
+    """Return the graph of nearest neighbours, as `neighbor_table` finds them."""
+    return as_graph(neighbor_table(Z, n_neighbors, angles))

@@ -25,7 +25,7 @@ from sklearn_cce._graph.candidates import (
     named_as_wanted,
 )
 from sklearn_cce._graph.information import Balance, objective, pair_shares
-from sklearn_cce._graph.metric import rounded
+from sklearn_cce._graph.metric import rounding, turned
 from sklearn_cce._graph.separation import likelihood, separated
 from sklearn_cce._training.process import undisturbed
 
@@ -50,14 +50,14 @@ class Start(NamedTuple):
         Every row sums to 1.
     certain : bool
         Whether the clusters lie so far apart that nothing is to be learnt about them.
-    rounded : ndarray of shape (n_samples, n_features), float32, or None
-        Features whose neighbours say more about each other's clusters than before, if
-        they do.
+    axes : ndarray of shape (n_features, n_features), float64, or None
+        Axes on which neighbours say more about each other's clusters than before, if
+        they do; see `turned`.
     """
 
     labels: np.ndarray
     certain: bool
-    rounded: np.ndarray | None = None
+    axes: np.ndarray | None = None
 
     def among(self, clusters: np.ndarray, n_clusters: int) -> Start:
         """Return the same start with further clusters, which are empty."""
@@ -125,13 +125,14 @@ def initial_labels(
             apart = separated(Z, n_clusters, weight, rng)
             if apart is not None and is_likelier(apart, best.candidates, Z, weight):
                 return certain_start(apart, balance, weight)
-        features = None
+        found = None
         if find_graph is not None:
-            Y = rounded(Z, best.soft, weight)
+            axes = rounding(Z, best.soft, weight)
+            Y = turned(Z, axes)
             other = find_clusters(Y, find_graph(Y), balance, weight, n_spectral, rng)
             if other.score > best.score:
-                best, features = other, Y
-    return Start(best.soft, False, features)
+                best, found = other, axes
+    return Start(best.soft, False, found)
 
 
 def find_clusters(

@@ -160,7 +160,34 @@ class DatasetSource:
         return rows.to(self.device)
 
 
-Source = TensorSource | ArraySource | DatasetSource
+class PartSource:
+    """Some of the samples of another source, which stay where they are.
+
+    Parameters
+    ----------
+    whole : Source
+        All samples.
+    rows : Tensor of shape (n_samples,), int64
+        Which of them.
+    """
+
+    def __init__(self, whole: Source, rows: Tensor) -> None:
+        self.whole = whole
+        self.resident: bool = whole.resident
+        self.rows = rows.to(whole.device) if whole.resident else rows
+        self.shape: tuple[int, ...] = (len(rows), *whole.shape[1:])
+        self.device: torch.device = whole.device
+        self.dtype: torch.dtype = whole.dtype
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: Index) -> Tensor:
+        """Return the samples of an index."""
+        return self.whole[self.rows[index]]
+
+
+Source = TensorSource | ArraySource | DatasetSource | PartSource
 """What hands out samples of an index, a slice or a tensor, on the device.
 
 Attributes

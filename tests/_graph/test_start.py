@@ -161,7 +161,7 @@ def test_long_clusters_are_looked_for_where_they_are_round():
     y = np.repeat([0, 1, 2], 150)
     X = np.column_stack([rng.normal(y, 0.2), rng.normal(0, 1, (450, 2))])
     found = start(X, 3)
-    assert found.rounded is not None
+    assert found.axes is not None
     assert clustering_accuracy(y, found.labels.argmax(1)) > 0.96
 
 

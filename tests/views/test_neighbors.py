@@ -8,6 +8,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from sklearn_cce._graph.neighbors import (
     RandomWalk,
+    TableWalk,
+    as_graph,
     effective_dimension,
     nearest,
     neighbor_graph,
@@ -38,19 +40,6 @@ def test_blocks_do_not_change_the_neighbors(monkeypatch):
     expected = nearest(Z, 5)
     monkeypatch.setattr("sklearn_cce._graph.neighbors.BLOCK_VALUES", 7 * 200)
     assert torch.equal(nearest(Z, 5), expected)
-
-
-@pytest.mark.slow
-def test_descent_finds_most_neighbors_and_repeats_itself(monkeypatch):
-    pytest.importorskip("pynndescent")
-    monkeypatch.setattr("sklearn_cce._graph.neighbors.EXACT_UP_TO", 100)
-    Z = torch.randn(3000, 8, generator=torch.Generator().manual_seed(0))
-    Z[1::3] = Z[::3]  # a sample is not its own neighbour, even where it has a twin
-    graph = neighbor_graph(Z, 5)
-    assert not graph.diagonal().any()
-    rows = zip(graph.indices.reshape(-1, 5), nearest(Z, 5).numpy(), strict=True)
-    assert np.mean([len(np.intersect1d(*pair)) / 5 for pair in rows]) > 0.9
-    assert np.array_equal(neighbor_graph(Z, 5).indices, graph.indices)
 
 
 def test_every_sample_is_linked_to_others_only():
@@ -92,6 +81,23 @@ def test_a_walk_takes_every_link_alike():
     ends = walk(graph, torch.zeros(3000, dtype=torch.int64))
     assert sorted(ends.unique().tolist()) == [1, 2, 3]
     assert np.allclose(np.bincount(ends.numpy())[1:] / 3000, 1 / 3, atol=0.04)
+
+
+def test_steps_over_a_table_take_every_neighbor_alike():
+    table = np.random.default_rng(0).integers(0, 30, (30, 7), np.int32)
+    index = torch.arange(30).repeat(400)
+    one, two = TableWalk(table, 3), RandomWalk(as_graph(table), 3)
+    ends = [w(index, torch.Generator().manual_seed(1)) for w in (one, two)]
+    assert torch.equal(*ends)
+    last = TableWalk(table, 1)(index, torch.Generator().manual_seed(2))
+    counts = np.bincount(last[index == 4].numpy(), minlength=30) / 400
+    expected = np.bincount(table[4], minlength=30) / 7
+    assert np.allclose(counts, expected, atol=0.08)
+
+
+def test_a_walk_over_an_empty_table_stays_where_it_is():
+    table, index = np.empty((3, 0), np.int32), torch.tensor([2, 0, 1])
+    assert TableWalk(table, 4)(index, torch.Generator()).tolist() == [2, 0, 1]
 
 
 def test_a_walk_from_a_sample_without_links_stays_there():
