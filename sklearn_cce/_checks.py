@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn import base, utils
 from sklearn.utils import _param_validation, assert_all_finite, validation
 from sklearn.utils.validation import check_non_negative
@@ -35,6 +36,23 @@ SHARES_TOLERANCE = 1e-4
 def type_of(value: Any) -> str:
     """Return the type of the numbers of an array or tensor, or that of anything."""
     return str(getattr(value, "dtype", type(value).__name__))
+
+
+def is_sliced(X: Any) -> bool:
+    """Return whether it is no array, but gives arrays for slices of its rows.
+
+    Such as arrays of zarr and Dask, and datasets of h5py: anything with a shape of two
+    axes or more and a dtype of NumPy, but arrays that are in memory.
+    """
+    if isinstance(X, np.ndarray) or hasattr(X, "__array_namespace__") or issparse(X):
+        return False
+    shape = getattr(X, "shape", None)
+    return (
+        isinstance(shape, tuple)
+        and len(shape) > 1
+        and isinstance(getattr(X, "dtype", None), np.dtype)
+        and hasattr(X, "__getitem__")
+    )
 
 
 UNREADABLE = TypeError, ValueError, RuntimeError, ArithmeticError
