@@ -23,6 +23,7 @@ from sklearn.utils.validation import check_non_negative
 # Private names of scikit-learn, that are used under these names and nowhere else.
 fit_context = base._fit_context
 Interval, StrOptions = _param_validation.Interval, _param_validation.StrOptions
+HasMethods = _param_validation.HasMethods
 InvalidParameterError = _param_validation.InvalidParameterError
 take_rows = utils._safe_indexing
 num_samples = validation._num_samples

@@ -165,6 +165,9 @@ default='auto'
         Whether `fit` goes on from the network of the last `fit`, with the present
         `fairness_weight`, `lr`, `batch_size` and `max_epochs`; the other parameters
         of the network stay as they were.
+    memory : str, path or joblib.Memory, default=None
+        Where to keep graphs of neighbours, for further fits to the same samples: the
+        path of a directory, or a memory of joblib. None: nowhere.
     callbacks : list of skorch callbacks, default=None
         Copied, and called during the training.
     on_interrupt : {'raise', 'keep'}, default='raise'
@@ -271,6 +274,7 @@ default='auto'
         mixed_precision: bool = False,
         device: str | torch.device = "auto",
         warm_start: bool = False,
+        memory: Any = None,
         callbacks: list[Callback] | None = None,
         on_interrupt: str = "raise",
         random_state: int | np.random.RandomState | None = None,
@@ -297,6 +301,7 @@ default='auto'
         self.mixed_precision = mixed_precision
         self.device = device
         self.warm_start = warm_start
+        self.memory = memory
         self.callbacks = callbacks
         self.on_interrupt = on_interrupt
         self.random_state = random_state

@@ -209,6 +209,9 @@ class CollisionClusterer(
         Whether `fit` goes on from the network of the last `fit`, with the present
         `fairness_weight`, `lr`, `batch_size` and `max_epochs`; the other parameters
         stay as they were.
+    memory : str, path or joblib.Memory, default=None
+        Where to keep graphs of neighbours and starts, for further fits to the same
+        samples: the path of a directory, or a memory of joblib. None: nowhere.
     callbacks : list of skorch callbacks, default=None
         Copied, and called during the training.
     on_interrupt : {'raise', 'keep'}, default='raise'
@@ -302,6 +305,7 @@ class CollisionClusterer(
         mixed_precision: bool = False,
         device: str | torch.device = "auto",
         warm_start: bool = False,
+        memory: Any = None,
         callbacks: list[Callback] | None = None,
         on_interrupt: str = "raise",
         random_state: int | np.random.RandomState | None = None,
@@ -327,6 +331,7 @@ class CollisionClusterer(
         self.mixed_precision = mixed_precision
         self.device = device
         self.warm_start = warm_start
+        self.memory = memory
         self.callbacks = callbacks
         self.on_interrupt = on_interrupt
         self.random_state = random_state
@@ -493,7 +498,9 @@ class CollisionClusterer(
         seed, found = draw_seed(self.random_state), []
         with seeded(seed, source.device):
             samples = make_samples(source, None, 0, None)
-            first = Geometry(samples, views, max(numbers), self._n_neighbors)
+            first = Geometry(
+                samples, views, max(numbers), self._n_neighbors, self._memory()
+            )
             for K in numbers:
                 one = clone(self).set_params(n_clusters=K)
                 start = one._start(first.with_groups(K), seed)

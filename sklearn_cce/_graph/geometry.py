@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -14,10 +15,11 @@ from torch import Tensor, nn
 from sklearn_cce._graph.information import Balance
 from sklearn_cce._graph.neighbors import (
     RandomWalk,
+    Search,
     compares_angles,
     effective_dimension,
-    neighbor_graph,
 )
+from sklearn_cce._graph.remembered import NOWHERE, bare, remembered
 from sklearn_cce._graph.start import Start, initial_labels
 from sklearn_cce._training.batches import Samples, rows_for_scale
 from sklearn_cce._training.inference import infer
@@ -115,6 +117,8 @@ class Geometry:
         Number of clusters or classes.
     n_neighbors : int, default=N_NEIGHBORS
         Number of neighbours where a view does not say, and no more than suit.
+    memory : joblib.Memory, default=NOWHERE
+        Keeps graphs and starts.
     """
 
     def __init__(
@@ -123,11 +127,13 @@ class Geometry:
         views: Sequence[View],
         n_groups: int,
         n_neighbors: int = N_NEIGHBORS,
+        memory: Any = NOWHERE,
     ) -> None:
         self.samples = samples
         self.neighbors = [view for view in views if isinstance(view, Neighbors)]
         self.transforms = [view for view in views if not isinstance(view, Neighbors)]
         self.n_groups, self.n_neighbors = n_groups, n_neighbors
+        self.memory = memory
         self._graphs: dict[int, sp.csr_matrix] = {}
         self._features: Tensor | None = None
 
@@ -148,6 +154,7 @@ class Geometry:
             [*self.neighbors, *self.transforms],
             n_groups,
             self.n_neighbors,
+            self.memory,
         )
         for name in ("embedding", "distinct", "angles"):
             vars(other)[name] = getattr(self, name)
@@ -170,7 +177,8 @@ class Geometry:
         if k not in self._graphs:
             Z = self.features
             Z = Z[torch.from_numpy(same.rows).to(Z.device)] if same.repeats else Z
-            self._graphs[k] = neighbor_graph(Z, k, self.angles)
+            search = self._search(k)
+            self._graphs[k] = remembered(self.memory, search, Z.cpu().numpy())
         return self._graphs[k]
 
     def _n_links(self, n_neighbors: int | None) -> int:
@@ -228,27 +236,37 @@ class Geometry:
         view, same = self.main_view(), self.distinct
         Z = self.embedding.cpu().numpy()
         if view.graph is not None:
-            return initial_labels(
-                Z, self.graph(view), balance, weight, n_spectral, seed
+            graph = self.graph(view)
+            return self._remembered_start(
+                Z, graph, balance, weight, n_spectral, seed, None
             )
         k = self._n_links(view.n_neighbors)
-        start = initial_labels(
+        start = self._remembered_start(
             Z[same.rows] if same.repeats else Z,
             self.graph_of_distinct(view.n_neighbors),
             balance,
             np.bincount(same.kind, weight) if same.repeats else weight,
             n_spectral,
             seed,
-            lambda Y: neighbor_graph(self._on_device(Y), k, self.angles),
+            self._search(k),
         )
         kind = same.kind if same.repeats else slice(None)
         if start.rounded is not None:
-            self._features = self._on_device(start.rounded[kind])
-            self._graphs = {}
-        return start._replace(labels=start.labels[kind])
+            features = np.array(start.rounded.features[kind])
+            self._features = torch.from_numpy(features).to(self.embedding.device)
+            self._graphs = {k: start.rounded.graph}
+        return start._replace(labels=np.array(start.labels[kind]))
 
-    def _on_device(self, Z: np.ndarray) -> Tensor:
-        return torch.from_numpy(Z).to(self.embedding.device)
+    def _search(self, n_neighbors: int) -> Search:
+        """Return how so many neighbours are looked for."""
+        return Search(n_neighbors, self.angles, str(self.embedding.device))
+
+    def _remembered_start(self, Z: np.ndarray, graph: Any, *args: Any) -> Start:
+        """Return what `initial_labels` does, from the memory if that has it."""
+        ignored = (self.memory,)
+        return remembered(
+            self.memory, initial_labels, Z, bare(graph), *args, ignored=ignored
+        )
 
     def main_view(self) -> Neighbors:
         """Return the first view that has a graph, or the default."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.util import find_spec
 
 import numpy as np
@@ -167,3 +168,27 @@ def neighbor_graph(
     links = search(Z, k).flatten().numpy() if k else np.empty(0, np.int64)
     starts = np.arange(0, n * k + 1, k) if k else np.zeros(n + 1, np.int64)
     return sp.csr_matrix((np.ones(n * k, np.float32), links, starts), (n, n))
+
+
+@dataclass(frozen=True)
+class Search:
+    """How neighbours are looked for, whatever the features.
+
+    Attributes
+    ----------
+    n_neighbors : int
+        Number of links of a sample.
+    angles : bool
+        Whether angles are compared, not distances.
+    device : str
+        Where they are looked for: its type, and its number if there are several.
+    """
+
+    n_neighbors: int
+    angles: bool
+    device: str
+
+    def __call__(self, Z: np.ndarray) -> sp.csr_matrix:
+        """Return the graph of nearest neighbours in centred features on the host."""
+        on_device = torch.from_numpy(Z).to(self.device)
+        return neighbor_graph(on_device, self.n_neighbors, self.angles)
