@@ -16,7 +16,7 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, check_memory
+from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.history import History
 from skorch.utils import noop
@@ -24,6 +24,7 @@ from torch import nn
 
 from sklearn_cce._checks import HasMethods, Interval, StrOptions, refusing
 from sklearn_cce._graph.geometry import Geometry, has_given_graph, rows_for_graph
+from sklearn_cce._graph.remembered import open_memory
 from sklearn_cce._training.batches import (
     N_TRIED,
     Changes,
@@ -435,19 +436,7 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
     def _check_params(self) -> None:
         """Raise an error unless the parameters are what they may be."""
         check_callbacks(self.callbacks)
-        self._memory()
-
-    def _memory(self) -> Any:
-        """Return what keeps graphs and starts, which makes its directory."""
-        memory = self.memory
-        accepted = (
-            "memory must be None, the path of a directory that can be written to, or "
-            f"an object with the method 'cache', as joblib.Memory; got {memory!r}"
-        )
-        with refusing(accepted, (OSError, ValueError)):
-            return check_memory(
-                os.fspath(memory) if isinstance(memory, os.PathLike) else memory
-            )
+        open_memory(self.memory)
 
     def _task(
         self,
@@ -496,9 +485,8 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
                 target = None if target is None else target[rows]
         mergeable = 0 if keep_order else self.batch_size
         samples = make_samples(source, weight, mergeable, target)
-        return Geometry(
-            samples, task.views, task.n_outputs, self._n_neighbors, self._memory()
-        )
+        memory = open_memory(self.memory)
+        return Geometry(samples, task.views, task.n_outputs, self._n_neighbors, memory)
 
     def _rows(self, n_samples: int, task: TaskT, seed: int) -> torch.Tensor | None:
         """Return which samples to train on where neighbours are needed, or None."""

@@ -48,6 +48,7 @@ from sklearn_cce._graph.geometry import (
     Geometry,
 )
 from sklearn_cce._graph.information import Balance
+from sklearn_cce._graph.remembered import open_memory
 from sklearn_cce._graph.start import Start
 from sklearn_cce._training.batches import N_TRIED, Samples, make_samples
 from sklearn_cce._training.causes import Outcome, likely_cause
@@ -498,9 +499,8 @@ class CollisionClusterer(
         seed, found = draw_seed(self.random_state), []
         with seeded(seed, source.device):
             samples = make_samples(source, None, 0, None)
-            first = Geometry(
-                samples, views, max(numbers), self._n_neighbors, self._memory()
-            )
+            memory, k = open_memory(self.memory), self._n_neighbors
+            first = Geometry(samples, views, max(numbers), k, memory)
             for K in numbers:
                 one = clone(self).set_params(n_clusters=K)
                 start = one._start(first.with_groups(K), seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -9,12 +10,24 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils.validation import check_memory
 
+from sklearn_cce._checks import refusing
 from sklearn_cce._version import __version__
 
 Result = TypeVar("Result")
 
 NOWHERE = check_memory(None)
 """A memory that keeps nothing."""
+
+
+def open_memory(memory: Any) -> Any:
+    """Return the memory of joblib that a parameter means; its directory is made."""
+    accepted = (
+        "memory must be None, the path of a directory that can be written to, or an "
+        f"object with the method 'cache', as joblib.Memory; got {memory!r}"
+    )
+    path = isinstance(memory, os.PathLike)
+    with refusing(accepted, (OSError, ValueError)):
+        return check_memory(os.fspath(memory) if path else memory)
 
 
 def remembered(
