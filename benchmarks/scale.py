@@ -33,7 +33,7 @@ from sklearn.cluster import MiniBatchKMeans
 import sklearn_cce._clusterer as clusterer_module
 from benchmarks.records import Records
 from sklearn_cce import CollisionClusterer
-from sklearn_cce._graph import geometry
+from sklearn_cce._graph import geometry, neighbors
 from sklearn_cce._training import net
 from sklearn_cce.metrics import clustering_accuracy
 
@@ -50,7 +50,7 @@ OURS = "CollisionClusterer"
 
 PLACES: dict[str, list[tuple[Any, str]]] = {
     "projection": [(geometry, "embed"), (net, "projected")],
-    "graph": [(geometry, "neighbor_table"), (geometry, "distinct")],
+    "graph": [(neighbors, "neighbor_table"), (geometry, "distinct")],
     "start": [(geometry.Geometry, "initial_labels")],
     "training": [(net.CollisionNet, "train_on")],
     "labels": [(clusterer_module, "infer")],

@@ -22,13 +22,20 @@ from skorch.history import History
 from skorch.utils import noop
 from torch import nn
 
-from sklearn_cce._checks import Interval, StrOptions, refusing
+from sklearn_cce._checks import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    plain_number,
+    refusing,
+)
 from sklearn_cce._graph.geometry import (
     Geometry,
     has_given_graph,
     usual_samples,
     with_weight,
 )
+from sklearn_cce._graph.remembered import open_memory
 from sklearn_cce._training.batches import (
     N_TRIED,
     Changes,
@@ -64,10 +71,6 @@ from sklearn_cce._training.sources import Source, TensorSource
 from sklearn_cce.losses import LOSSES, RenyiCrossEntropyLoss
 from sklearn_cce.modules import FLATTENING, MODULES, without_head
 from sklearn_cce.views import Neighbors, View
-
-LARGEST = torch.finfo(torch.float64).max
-LARGEST_WEIGHT = torch.finfo(torch.float32).max
-"""No number among the parameters may be larger, and no fairness weight."""
 
 ARRAYS = ("sparse matrix", np.ndarray)
 """What a graph may be given as."""
@@ -121,21 +124,6 @@ def flatten(features: torch.Tensor) -> torch.Tensor:
     return features.float().flatten(1)
 
 
-PLAIN: dict[Any, Callable[[Any], Any]] = {(Integral, np.bool_): int, Real: float}
-
-
-def plain(name: str, value: Any) -> Any:
-    """Return a number as one of Python, which does not overflow; all else as it is."""
-    for kind, make in PLAIN.items():
-        if isinstance(value, kind):
-            number = make(value)
-            largest = LARGEST_WEIGHT if name == "fairness_weight" else LARGEST
-            if abs(number) > largest:
-                raise ValueError(f"{name} must be at most {largest:g}; got {value!r}.")
-            return number
-    return value
-
-
 def loss_params(loss: str | float) -> dict[str, Any]:
     """Return the parameters of a net that a loss, its order or 'rising' stand for."""
     if loss == RISING:
@@ -154,7 +142,7 @@ def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
     """
     state, given = vars(estimator).copy(), estimator.get_params(deep=False)
     try:
-        numbers = {name: plain(name, value) for name, value in given.items()}
+        numbers = {name: plain_number(name, value) for name, value in given.items()}
         vars(estimator).update(numbers)
         with usual_settings():
             yield
@@ -311,6 +299,7 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
         "mixed_precision": ["boolean"],
         "on_interrupt": [StrOptions({"raise", "keep"})],
         "warm_start": ["boolean"],
+        "memory": [str, os.PathLike, HasMethods("cache"), None],
         "callbacks": [list, None],
         "checkpoint": [str, os.PathLike, None],
         "random_state": ["random_state"],
@@ -363,7 +352,10 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
             seed = ranks.share(seed)
             task = self._with_watch(task, source, seed)
             with seeded(seed, device):
-                geometry = self._geometry(source, task, seed, ranks)
+                memory = self.memory
+                if memory is None and folder is not None:
+                    memory = folder.starts
+                geometry = self._geometry(source, task, seed, ranks, memory)
                 n_steps = n_batches(geometry.samples, self.batch_size)
                 n_usual = n_steps
                 if task.finds_neighbors:
@@ -408,6 +400,7 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
     def _check_params(self) -> None:
         """Raise an error unless the parameters are what they may be."""
         check_callbacks(self.callbacks)
+        open_memory(self.memory)
 
     def _task(
         self,
@@ -444,7 +437,12 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
             )
 
     def _geometry(
-        self, source: Source, task: TaskT, seed: int, ranks: Ranks = ALONE
+        self,
+        source: Source,
+        task: TaskT,
+        seed: int,
+        ranks: Ranks = ALONE,
+        memory: Any = None,
     ) -> Geometry:
         """Return the samples to train on, and what relates them."""
         weight, target = task.weight, task.target
@@ -455,8 +453,8 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
                 target = None if target is None else target[rows]
         mergeable = 0 if has_given_graph(task.views) else self.batch_size
         samples = make_samples(source, weight, mergeable, target)
-        k = self._n_neighbors
-        return Geometry(samples, task.views, task.n_outputs, k, seed, ranks)
+        k, kept = self._n_neighbors, open_memory(memory)
+        return Geometry(samples, task.views, task.n_outputs, k, seed, ranks, kept)
 
     def _epochs(self, n_steps: int, goes_on: bool, n_usual: int | None = None) -> int:
         """Return the number of passes, of so many steps each, that a fit takes.

@@ -9,12 +9,13 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 from sklearn import base, utils
 from sklearn.utils import (
     _param_validation,
@@ -27,6 +28,7 @@ from sklearn.utils.validation import check_non_negative
 # Private names of scikit-learn, that are used under these names and nowhere else.
 fit_context = base._fit_context
 Interval, StrOptions = _param_validation.Interval, _param_validation.StrOptions
+HasMethods = _param_validation.HasMethods
 InvalidParameterError = _param_validation.InvalidParameterError
 take_rows = utils._safe_indexing
 num_samples = validation._num_samples
@@ -40,6 +42,23 @@ SHARES_TOLERANCE = 1e-4
 def type_of(value: Any) -> str:
     """Return the type of the numbers of an array or tensor, or that of anything."""
     return str(getattr(value, "dtype", type(value).__name__))
+
+
+def is_sliced(X: Any) -> bool:
+    """Return whether it is no array, but gives arrays for slices of its rows.
+
+    Such as arrays of zarr and Dask, and datasets of h5py: anything with a shape of two
+    axes or more and a dtype of NumPy, but arrays that are in memory.
+    """
+    if isinstance(X, np.ndarray) or hasattr(X, "__array_namespace__") or issparse(X):
+        return False
+    shape = getattr(X, "shape", None)
+    return (
+        isinstance(shape, tuple)
+        and len(shape) > 1
+        and isinstance(getattr(X, "dtype", None), np.dtype)
+        and hasattr(X, "__getitem__")
+    )
 
 
 UNREADABLE = TypeError, ValueError, RuntimeError, ArithmeticError
@@ -306,3 +325,22 @@ def check_weight(sample_weight: ArrayLike | None, samples: Any) -> np.ndarray | 
     weight = np.ldexp(weight, -np.frexp(weight.max())[1])
     weight[weight < NEGLIGIBLE] = 0
     return weight
+
+
+LARGEST = float(np.finfo(np.float64).max)
+LARGEST_WEIGHT = float(np.finfo(np.float32).max)
+"""No number among the parameters may be larger, and no fairness weight."""
+
+PLAIN: dict[Any, Callable[[Any], Any]] = {(Integral, np.bool_): int, Real: float}
+
+
+def plain_number(name: str, value: Any) -> Any:
+    """Return a number as one of Python, which does not overflow; all else as it is."""
+    for kind, make in PLAIN.items():
+        if isinstance(value, kind):
+            number = make(value)
+            largest = LARGEST_WEIGHT if name == "fairness_weight" else LARGEST
+            if abs(number) > largest:
+                raise ValueError(f"{name} must be at most {largest:g}; got {value!r}.")
+            return number
+    return value

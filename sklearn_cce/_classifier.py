@@ -173,6 +173,9 @@ default='auto'
         Whether `fit` goes on from the network of the last `fit`, with the present
         `fairness_weight`, `lr`, `batch_size` and `max_epochs`; the other parameters
         of the network stay as they were.
+    memory : str, path or joblib.Memory, default=None
+        Where to keep graphs of neighbours, for further fits to the same samples: the
+        path of a directory, or a memory of joblib. None: nowhere.
     callbacks : list of skorch callbacks, default=None
         Copied, and called during the training.
     checkpoint : str, path or None, default=None
@@ -285,6 +288,7 @@ default='auto'
         device: str | torch.device = "auto",
         distributed: bool = False,
         warm_start: bool = False,
+        memory: Any = None,
         callbacks: list[Callback] | None = None,
         checkpoint: str | os.PathLike | None = None,
         on_interrupt: str = "raise",
@@ -313,6 +317,7 @@ default='auto'
         self.device = device
         self.distributed = distributed
         self.warm_start = warm_start
+        self.memory = memory
         self.callbacks = callbacks
         self.checkpoint = checkpoint
         self.on_interrupt = on_interrupt

@@ -49,6 +49,7 @@ from sklearn_cce._graph.geometry import (
     Geometry,
 )
 from sklearn_cce._graph.information import Balance
+from sklearn_cce._graph.remembered import open_memory
 from sklearn_cce._graph.start import Start
 from sklearn_cce._training.batches import N_TRIED, Samples, make_samples, n_batches
 from sklearn_cce._training.causes import Outcome, likely_cause
@@ -216,6 +217,9 @@ class CollisionClusterer(
         Whether `fit` goes on from the network of the last `fit`, with the present
         `fairness_weight`, `lr`, `batch_size` and `max_epochs`; the other parameters
         stay as they were.
+    memory : str, path or joblib.Memory, default=None
+        Where to keep graphs of neighbours and starts, for further fits to the same
+        samples: the path of a directory, or a memory of joblib. None: nowhere.
     callbacks : list of skorch callbacks, default=None
         Copied, and called during the training.
     checkpoint : str, path or None, default=None
@@ -315,6 +319,7 @@ class CollisionClusterer(
         device: str | torch.device = "auto",
         distributed: bool = False,
         warm_start: bool = False,
+        memory: Any = None,
         callbacks: list[Callback] | None = None,
         checkpoint: str | os.PathLike | None = None,
         on_interrupt: str = "raise",
@@ -342,6 +347,7 @@ class CollisionClusterer(
         self.device = device
         self.distributed = distributed
         self.warm_start = warm_start
+        self.memory = memory
         self.callbacks = callbacks
         self.checkpoint = checkpoint
         self.on_interrupt = on_interrupt
@@ -513,7 +519,8 @@ class CollisionClusterer(
         seed, found = draw_seed(self.random_state), []
         with seeded(seed, source.device):
             samples = make_samples(source, None, 0, None)
-            first = Geometry(samples, views, max(numbers), self._n_neighbors)
+            memory, k = open_memory(self.memory), self._n_neighbors
+            first = Geometry(samples, views, max(numbers), k, memory=memory)
             for K in numbers:
                 one = clone(self).set_params(n_clusters=K)
                 start = one._start(first.with_groups(K), seed)

@@ -27,7 +27,13 @@ from sklearn.utils.parallel import Parallel, delayed
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from sklearn_cce._checks import InvalidParameterError, as_whole, num_samples, take_rows
+from sklearn_cce._checks import (
+    InvalidParameterError,
+    as_whole,
+    is_sliced,
+    num_samples,
+    take_rows,
+)
 
 __all__ = [
     "prediction_strength_scorer",
@@ -38,6 +44,9 @@ __all__ = [
 
 N_SILHOUETTE_SAMPLES = 5_000
 """The silhouette costs the square of the number of samples, so it takes no more."""
+
+BLOCK = 4_096
+"""What is no array is read in slices of about so many rows."""
 
 SHARE, MOST_RESAMPLED = 0.7, 5_000
 """Part of the samples in a random subset, and bound of their number: any two subsets
@@ -78,8 +87,17 @@ def _sample(item: Any) -> np.ndarray:
     return np.asarray(item.detach().cpu() if isinstance(item, Tensor) else item)
 
 
+def _sliced(X: Any, every: int) -> np.ndarray:
+    """Every so-manieth sample of what is read in slices of rows."""
+    n_rows = every * max(BLOCK // every, 1)
+    starts = range(0, _n_samples(X), n_rows)
+    return np.concatenate([np.asarray(X[i : i + n_rows])[::every] for i in starts])
+
+
 def _readable(X: Any, every: int = 1) -> Any:
     """Samples that any estimator can read; a dataset becomes an array."""
+    if is_sliced(X):
+        return _sliced(X, every)
     if isinstance(X, Dataset):
         items = (X[i] for i in range(0, _n_samples(X), every))
         return np.stack([_sample(item) for item in items])

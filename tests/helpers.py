@@ -4,6 +4,7 @@ import pytest
 from torch import nn
 
 from sklearn_cce import CollisionClassifier, CollisionClusterer
+from sklearn_cce._graph.neighbors import as_graph, neighbor_table
 
 
 def cluster(**params):
@@ -46,3 +47,8 @@ def assert_untouched(estimator, fit, error, match):
         fit()
     assert vars(estimator).keys() == before.keys()
     assert all(vars(estimator)[name] is value for name, value in before.items())
+
+
+def neighbor_graph(Z, n_neighbors):
+    """Return the graph of nearest neighbours."""
+    return as_graph(neighbor_table(Z, n_neighbors))

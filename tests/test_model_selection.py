@@ -106,6 +106,25 @@ def test_silhouette_is_that_of_scikit_learn(fitted, X):
     assert fitted.score(X) == pytest.approx(expected)
 
 
+class Rows:
+    """Samples that are read in contiguous slices."""
+
+    def __init__(self, X):
+        self.X, self.shape, self.dtype, self.most = X, X.shape, X.dtype, 0
+
+    def __getitem__(self, index):
+        assert isinstance(index, slice) and index.step is None
+        self.most = max(self.most, len(self.X[index]))
+        return self.X[index]
+
+
+def test_silhouette_reads_slices():
+    X, _ = make_blobs(23_000, 2, random_state=0)
+    rows, clusterer = Rows(X), KMeans(3, n_init=1, random_state=0).fit(X)
+    assert silhouette_scorer(clusterer, rows) == silhouette_scorer(clusterer, X)
+    assert rows.most == 4_095  # a multiple of 5, as every fifth is taken
+
+
 def test_silhouette_takes_images(images, quick):
     clusterer = quick(2, max_epochs=30).fit(images)
     flat = images.reshape(len(images), -1)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.cluster import KMeans, kmeans_plusplus
 
 from sklearn_cce._graph.information import (
+    N_ROUNDS,
     Balance,
     ascend,
     merge_groups,
     objective,
     pair_shares,
+)
+from sklearn_cce._graph.remembered import (
+    NOWHERE,
+    bare,
+    generator,
+    remembered,
 )
 
 SHAPES = ((1.5, 0), (2, 0), (2, 10), (3, 10))
@@ -155,6 +164,55 @@ def spread(Z: np.ndarray, labels: np.ndarray, weight: np.ndarray) -> float:
     return float(weight @ np.sum(Z**2, axis=1) - np.sum((H @ Z) ** 2 / size[:, None]))
 
 
+class Fine(NamedTuple):
+    """Groups that are merged to clusters, and the state of what then draws."""
+
+    labels: np.ndarray
+    n_groups: int
+    state: Mapping[str, Any]
+
+
+class Groups(NamedTuple):
+    """What candidates are made of, whatever sizes are wanted.
+
+    Attributes
+    ----------
+    fine : list of Fine
+        Groups of the spectral embedding.
+    by_means : ndarray of shape (n_samples,)
+        The clusters of k-means.
+    state : dict
+        Where the generator stands in the end.
+    """
+
+    fine: list[Fine]
+    by_means: np.ndarray
+    state: Mapping[str, Any]
+
+
+def find_groups(
+    Z: np.ndarray,
+    affinity: sp.csr_matrix,
+    n_clusters: int,
+    weight: np.ndarray,
+    n_spectral: int,
+    state: Mapping[str, Any],
+) -> Groups:
+    """Return what candidates are made of; the state is that of the generator."""
+    n_most, rng, found = min(3 * n_clusters, len(Z)), generator(state), []
+    values, vectors = eigenvectors(affinity, n_most, rng)
+    for i in range(n_spectral):
+        ratio, power = SHAPES[i % len(SHAPES)]
+        n_groups = min(int(ratio * n_clusters), n_most)
+        powers = np.maximum(values, 0) ** power
+        labels = fine_groups(powers, vectors, n_groups, weight, rng)
+        found.append(Fine(labels, n_groups, rng.bit_generator.state))
+        rng.random((N_ROUNDS, len(Z)))  # what moving the samples draws
+    n_init = 10 if len(Z) <= FEW_SAMPLES else 1
+    by_means = kmeans(Z, n_clusters, weight, rng, n_init)
+    return Groups(found, by_means, rng.bit_generator.state)
+
+
 def find_candidates(
     Z: np.ndarray,
     affinity: sp.csr_matrix,
@@ -162,6 +220,7 @@ def find_candidates(
     weight: np.ndarray,
     n_spectral: int,
     rng: np.random.Generator,
+    memory: Any = NOWHERE,
 ) -> Candidates:
     """Return spectral clusterings and one by k-means, ranked by their objective.
 
@@ -182,28 +241,35 @@ def find_candidates(
         Number of spectral clusterings.
     rng : Generator
         The source of randomness.
+    memory : joblib.Memory, default=NOWHERE
+        Keeps what does not depend on lambda and the shares wanted.
 
     Returns
     -------
     Candidates
         At least one.
     """
-    n_clusters = len(balance.prior)
-    n_most = min(3 * n_clusters, len(Z))
-    values, vectors = eigenvectors(affinity, n_most, rng)
-    found = []
-    for i in range(n_spectral):
-        ratio, power = SHAPES[i % len(SHAPES)]
-        n_groups = min(int(ratio * n_clusters), n_most)
-        powers = np.maximum(values, 0) ** power
-        fine = fine_groups(powers, vectors, n_groups, weight, rng)
-        shares = pair_shares(affinity, fine, n_groups)
-        labels = merge_groups(shares, n_clusters, balance.weight)[fine]
+    n_clusters, state = len(balance.prior), rng.bit_generator.state
+    found, groups = (
+        [],
+        remembered(
+            memory,
+            find_groups,
+            Z,
+            bare(affinity),
+            n_clusters,
+            weight,
+            n_spectral,
+            state,
+        ),
+    )
+    for fine in groups.fine:
+        shares = pair_shares(affinity, fine.labels, fine.n_groups)
+        labels = merge_groups(shares, n_clusters, balance.weight)[fine.labels]
         labels = named_as_wanted(labels, balance.prior, weight)
-        found.append(ascend(affinity, labels, balance, rng))
-    n_init = 10 if len(Z) <= FEW_SAMPLES else 1
-    labels = kmeans(Z, n_clusters, weight, rng, n_init)
-    found.append(named_as_wanted(labels, balance.prior, weight))
+        found.append(ascend(affinity, labels, balance, generator(fine.state)))
+    found.append(named_as_wanted(groups.by_means, balance.prior, weight))
+    rng.bit_generator.state = groups.state
     return rank(compact(found, Z, weight), affinity, balance)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,13 +16,13 @@ from sklearn_cce._graph.information import Balance
 from sklearn_cce._graph.metric import turned
 from sklearn_cce._graph.neighbors import (
     RandomWalk,
+    Search,
     TableWalk,
     as_graph,
     compares_angles,
     effective_dimension,
-    neighbor_graph,
-    neighbor_table,
 )
+from sklearn_cce._graph.remembered import NOWHERE, bare, remembered
 from sklearn_cce._graph.start import Start, initial_labels
 from sklearn_cce._training.batches import Samples, Walk, rows_for_scale
 from sklearn_cce._training.inference import infer
@@ -132,6 +133,8 @@ class Geometry:
         Draws the samples that the start is made of.
     ranks : Ranks, optional
         The processes of a fit, of which the first looks for neighbours and the start.
+    memory : joblib.Memory, default=NOWHERE
+        Keeps graphs and starts.
     """
 
     def __init__(
@@ -142,11 +145,13 @@ class Geometry:
         n_neighbors: int = N_NEIGHBORS,
         seed: int = 0,
         ranks: Ranks = ALONE,
+        memory: Any = NOWHERE,
     ) -> None:
         self.samples, self.seed, self.ranks = samples, seed, ranks
         self.neighbors = [view for view in views if isinstance(view, Neighbors)]
         self.transforms = [view for view in views if not isinstance(view, Neighbors)]
         self.n_groups, self.n_neighbors = n_groups, n_neighbors
+        self.memory = memory
         self._tables: dict[int, np.ndarray] = {}
         self._features: Tensor | None = None
 
@@ -168,6 +173,7 @@ class Geometry:
             n_groups,
             self.n_neighbors,
             self.seed,
+            memory=self.memory,
         )
         for name in ("embedding", "distinct", "angles"):
             vars(other)[name] = getattr(self, name)
@@ -193,7 +199,9 @@ class Geometry:
         if rows is None:
             return self
         views: list[View] = [*self.neighbors, *self.transforms]
-        part = Geometry(self.begun, views, self.n_groups, self.n_neighbors)
+        part = Geometry(
+            self.begun, views, self.n_groups, self.n_neighbors, memory=self.memory
+        )
         Z = self.embedding
         vars(part).update(embedding=Z[rows.to(Z.device)], angles=self.angles)
         return part
@@ -219,7 +227,8 @@ class Geometry:
         if k not in self._tables:
             Z = self.features
             Z = Z[torch.from_numpy(same.rows).to(Z.device)] if same.repeats else Z
-            self._tables[k] = neighbor_table(Z, k, self.angles)
+            search = self._search(k)
+            self._tables[k] = remembered(self.memory, search, Z.cpu().numpy())
         return self._tables[k]
 
     def _n_links(self, n_neighbors: int | None) -> int:
@@ -283,36 +292,48 @@ class Geometry:
         """
         if self.beginning is not self:
             start = self.beginning.initial_labels(weight, balance, n_spectral, seed)
-            self._turn(start.axes)
+            if start.turned is not None:
+                self._turn(start.turned.axes)
             return start
         view, same = self.main_view(), self.distinct
         Z = self.embedding.cpu().numpy()
         if view.graph is not None:
-            return initial_labels(
-                Z, self.graph(view), balance, weight, n_spectral, seed
+            graph = self.graph(view)
+            return self._remembered_start(
+                Z, graph, balance, weight, n_spectral, seed, None
             )
         k = self._n_links(view.n_neighbors)
-        start = initial_labels(
+        start = self._remembered_start(
             Z[same.rows] if same.repeats else Z,
             as_graph(self.neighbors_of_distinct(view.n_neighbors)),
             balance,
             np.bincount(same.kind, weight) if same.repeats else weight,
             n_spectral,
             seed,
-            lambda Y: neighbor_graph(self._on_device(Y), k, self.angles),
+            self._search(k),
         )
         kind = same.kind if same.repeats else slice(None)
-        self._turn(start.axes)
-        return start._replace(labels=start.labels[kind])
+        if start.turned is not None:
+            self._turn(start.turned.axes)
+            self._tables[k] = start.turned.table
+        return start._replace(labels=np.array(start.labels[kind]))
 
-    def _turn(self, axes: np.ndarray | None) -> None:
-        """Look for neighbours on other axes from now on, if there are any."""
-        if axes is not None:
-            Z = self.embedding.cpu().numpy()
-            self._features, self._tables = self._on_device(turned(Z, axes)), {}
+    def _turn(self, axes: np.ndarray) -> None:
+        """Look for neighbours on other axes from now on."""
+        Z = turned(self.embedding.cpu().numpy(), axes)
+        self._features = torch.from_numpy(Z).to(self.embedding.device)
+        self._tables = {}
 
-    def _on_device(self, Z: np.ndarray) -> Tensor:
-        return torch.from_numpy(Z).to(self.embedding.device)
+    def _search(self, n_neighbors: int) -> Search:
+        """Return how so many neighbours are looked for."""
+        return Search(n_neighbors, self.angles, str(self.embedding.device))
+
+    def _remembered_start(self, Z: np.ndarray, graph: Any, *args: Any) -> Start:
+        """Return what `initial_labels` does, from the memory if that has it."""
+        ignored = (self.memory,)
+        return remembered(
+            self.memory, initial_labels, Z, bare(graph), *args, ignored=ignored
+        )
 
     def main_view(self) -> Neighbors:
         """Return the first view that has a graph, or the default."""

@@ -10,6 +10,9 @@ import scipy.sparse as sp
 TINY = 1e-7
 """Added to shares of which the logarithm is taken."""
 
+N_ROUNDS = 8
+"""How often samples are moved; half of them are drawn each time."""
+
 
 def xlogx(x: np.ndarray) -> np.ndarray:
     """Return ``x ln x``, and 0 at 0."""
@@ -171,7 +174,7 @@ def ascend(
     labels: np.ndarray,
     balance: Balance,
     rng: np.random.Generator,
-    n_rounds: int = 8,
+    n_rounds: int = N_ROUNDS,
 ) -> np.ndarray:
     """Move samples to the cluster that their neighbours say most about.
 
@@ -188,7 +191,7 @@ def ascend(
         What the sizes should be.
     rng : Generator
         Draws the samples.
-    n_rounds : int, default=8
+    n_rounds : int, default=N_ROUNDS
         Number of rounds.
 
     Returns

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.sparse as sp
 import torch
@@ -214,8 +216,25 @@ def as_graph(table: np.ndarray) -> sp.csr_matrix:
     )
 
 
-def neighbor_graph(
-    Z: Tensor, n_neighbors: int, angles: bool | None = None
-) -> sp.csr_matrix:
-    """Return the graph of nearest neighbours, as `neighbor_table` finds them."""
-    return as_graph(neighbor_table(Z, n_neighbors, angles))
+@dataclass(frozen=True)
+class Search:
+    """How neighbours are looked for, whatever the features.
+
+    Attributes
+    ----------
+    n_neighbors : int
+        Number of links of a sample.
+    angles : bool
+        Whether angles are compared, not distances.
+    device : str
+        Where they are looked for: its type, and its number if there are several.
+    """
+
+    n_neighbors: int
+    angles: bool
+    device: str
+
+    def __call__(self, Z: np.ndarray) -> np.ndarray:
+        """Return the neighbours in centred features on the host, as a table."""
+        on_device = torch.from_numpy(Z).to(self.device)
+        return neighbor_table(on_device, self.n_neighbors, self.angles)

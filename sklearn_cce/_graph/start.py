@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -26,6 +26,8 @@ from sklearn_cce._graph.candidates import (
 )
 from sklearn_cce._graph.information import Balance, objective, pair_shares
 from sklearn_cce._graph.metric import rounding, turned
+from sklearn_cce._graph.neighbors import as_graph
+from sklearn_cce._graph.remembered import NOWHERE
 from sklearn_cce._graph.separation import likelihood, separated
 from sklearn_cce._training.process import undisturbed
 
@@ -41,6 +43,13 @@ DISAGREEMENT = 0.1
 """Share of the samples put elsewhere by which a clustering counts e times less."""
 
 
+class Turned(NamedTuple):
+    """Axes on which clusters are round, and the neighbours in these features."""
+
+    axes: np.ndarray
+    table: np.ndarray
+
+
 class Start(NamedTuple):
     """What the network learns first.
 
@@ -50,14 +59,14 @@ class Start(NamedTuple):
         Every row sums to 1.
     certain : bool
         Whether the clusters lie so far apart that nothing is to be learnt about them.
-    axes : ndarray of shape (n_features, n_features), float64, or None
+    turned : Turned or None
         Axes on which neighbours say more about each other's clusters than before, if
-        they do; see `turned`.
+        they do.
     """
 
     labels: np.ndarray
     certain: bool
-    axes: np.ndarray | None = None
+    turned: Turned | None = None
 
     def among(self, clusters: np.ndarray, n_clusters: int) -> Start:
         """Return the same start with further clusters, which are empty."""
@@ -83,7 +92,8 @@ def initial_labels(
     weight: np.ndarray,
     n_spectral: int,
     seed: int,
-    find_graph: Callable[[np.ndarray], sp.csr_matrix] | None = None,
+    search: Callable[[np.ndarray], np.ndarray] | None = None,
+    memory: Any = NOWHERE,
 ) -> Start:
     """Return soft labels: clusters of the sizes wanted whose neighbours agree.
 
@@ -101,8 +111,10 @@ def initial_labels(
         Number of spectral clusterings to average.
     seed : int
         Determines the result.
-    find_graph : callable, default=None
+    search : callable, default=None
         Finds such links in other features. None: the links are given.
+    memory : joblib.Memory, default=NOWHERE
+        Keeps what is made of the links as they are.
 
     Returns
     -------
@@ -113,26 +125,28 @@ def initial_labels(
     n_clusters = len(balance.prior)
     if len(wanted) < n_clusters:
         some = replace(balance, prior=balance.prior[wanted])
-        start = initial_labels(Z, graph, some, weight, n_spectral, seed, find_graph)
+        start = initial_labels(Z, graph, some, weight, n_spectral, seed, search, memory)
         return start.among(wanted, n_clusters)
     if len(Z) <= n_clusters or n_clusters == 1:
         return certain_start(np.arange(len(Z)) % n_clusters, balance, weight)
     rng = np.random.default_rng(seed)
     # With more threads k-means adds up in any order, and its bits would vary.
     with threadpool_limits(1, user_api="openmp"):
-        best = find_clusters(Z, graph, balance, weight, n_spectral, rng)
+        best = find_clusters(Z, graph, balance, weight, n_spectral, rng, memory)
         if balance.beyond_information is None:
             apart = separated(Z, n_clusters, weight, rng)
             if apart is not None and is_likelier(apart, best.candidates, Z, weight):
                 return certain_start(apart, balance, weight)
-        found = None
-        if find_graph is not None:
+        anew = None
+        if search is not None:
             axes = rounding(Z, best.soft, weight)
             Y = turned(Z, axes)
-            other = find_clusters(Y, find_graph(Y), balance, weight, n_spectral, rng)
+            table = search(Y)
+            links = as_graph(table)
+            other = find_clusters(Y, links, balance, weight, n_spectral, rng, NOWHERE)
             if other.score > best.score:
-                best, found = other, axes
-    return Start(best.soft, False, found)
+                best, anew = other, Turned(axes, table)
+    return Start(best.soft, False, anew)
 
 
 def find_clusters(
@@ -142,11 +156,12 @@ def find_clusters(
     weight: np.ndarray,
     n_spectral: int,
     rng: np.random.Generator,
+    memory: Any,
 ) -> Clustering:
     """Return the clusters that neighbours in some features suggest."""
     affinity, K = symmetric(graph, weight), len(balance.prior)
     mild, rest = balance.within_information, balance.beyond_information
-    found = find_candidates(Z, affinity, mild, weight, n_spectral, rng)
+    found = find_candidates(Z, affinity, mild, weight, n_spectral, rng, memory)
     soft = consensus(found.labels, found.scores, K, weight)
     score = objective(pair_shares(affinity, soft.argmax(1), K), mild)
     if rest is not None:

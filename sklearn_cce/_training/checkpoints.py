@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,7 @@ LEFT_OUT = (
     "checkpoint",
     "device",
     "distributed",
+    "memory",
     "on_interrupt",
     "random_state",
     "verbose",
@@ -237,6 +239,11 @@ class CheckpointFolder:
         self.facts: dict[str, str] = {}
         self.states: list[dict[str, Any]] = ranks.first(self._read)
 
+    @property
+    def starts(self) -> Path:
+        """Where graphs and starts are kept meanwhile."""
+        return self.path / "starts"
+
     def _file(self, number: int) -> Path:
         return self.path / f"training-{number}.pt"
 
@@ -314,6 +321,7 @@ class CheckpointFolder:
         """Remove the files: the fit has ended."""
         if self.ranks.rank:
             return
+        shutil.rmtree(self.starts, ignore_errors=True)
         for number in reversed(range(self.n_trainings)):
             self._file(number).unlink(missing_ok=True)
             self._file(number).with_suffix(".unfinished").unlink(missing_ok=True)

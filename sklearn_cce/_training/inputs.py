@@ -1,10 +1,11 @@
-"""What X may be: arrays and what becomes one, device tensors, torch datasets."""
+"""What X may be: arrays and what becomes or slices into some, tensors, datasets."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 from collections.abc import Iterator
+from numbers import Integral
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,15 +14,16 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from sklearn_cce._checks import check_feature_names, check_n_features
+from sklearn_cce._checks import check_feature_names, check_n_features, is_sliced
 from sklearn_cce._training.errors import lacks_memory
 from sklearn_cce._training.pages import check_length, memory_map
 from sklearn_cce._training.process import Stream, on_host
 from sklearn_cce._training.sources import (
     ArraySource,
     DatasetSource,
+    SlicedSource,
     Source,
     TensorSource,
     as_tensor,
@@ -85,7 +87,7 @@ def check_samples(
     estimator : estimator
         Its ``n_features_in_`` and ``feature_names_in_`` are set, or checked.
     X : array-like, Tensor or Dataset of length n_samples
-        Samples.
+        Samples; or anything with shape, dtype and slices of rows.
     device : torch.device
         Where the samples are needed.
     reset : bool
@@ -97,8 +99,8 @@ def check_samples(
     -------
     Source
         The samples, without a copy where there need be none. Whether they are finite
-        is left to their first use where X is a memory map or a dataset, and in
-        prediction.
+        is left to their first use where X is a memory map, read in slices or a dataset,
+        and in prediction.
 
     Raises
     ------
@@ -106,6 +108,7 @@ def check_samples(
         If X is not numeric, finite, non-empty, of two axes or more, or has other
         features than those seen in fit.
     """
+    check_no_stream(X)
     dtype = None if reset else input_dtype(estimator.module_)
     if isinstance(X, Dataset):
         own = Stream(0, device) if training else None
@@ -120,7 +123,37 @@ def check_samples(
         X = X.detach()
         unknown = X.is_floating_point() and X.dtype not in FLOATS_OF_NUMPY
         X = (X.float() if unknown else X).numpy()
+    if is_sliced(X):
+        check_slices(estimator, X, reset)
+        slices = SlicedSource(X, device)
+        slices.dtype = dtype or suitable_dtype(slices)
+        return slices
     return check_array(estimator, X, device, dtype, reset, training)
+
+
+def check_no_stream(X: Any) -> None:
+    """Raise a TypeError if X gives samples one after the other, and has no length."""
+    has_batches = hasattr(X, "iter_batches") or hasattr(X, "to_batches")
+    counted = hasattr(X, "__len__") or hasattr(X, "shape")
+    is_stream = isinstance(X, (IterableDataset, DataLoader, Iterator))
+    if is_stream or (has_batches and not counted):
+        raise TypeError(
+            "X must be samples with a length, as an array or a map-style dataset is: "
+            f"fit reads them several times; got {type(X).__name__}. Call partial_fit "
+            "with one batch after another, and predict as well."
+        )
+
+
+def check_slices(estimator: BaseEstimator, X: Any, reset: bool) -> None:
+    """Validate shape and type of samples that are read in slices, without reading."""
+    if not all(isinstance(n, Integral) for n in X.shape):
+        raise ValueError(f"X must be of known shape; got shape {X.shape}.")
+    if X.dtype.kind not in "fiub":
+        raise TypeError(f"got {type(X).__name__} of dtype {X.dtype}.")
+    # An array of the same shape, in no memory, gives the errors that arrays give.
+    alike = np.broadcast_to(np.zeros((), X.dtype), X.shape)
+    with config_context(assume_finite=True):
+        validate_data(estimator, alike, dtype=None, allow_nd=True, reset=reset)
 
 
 def with_data(X: Tensor) -> Tensor:

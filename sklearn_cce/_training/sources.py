@@ -1,4 +1,4 @@
-"""Where samples lie: on the device, in an array or a file, in a torch dataset.
+"""Where samples lie: on the device, in an array or a file, in slices, in a dataset.
 
 A source hands out any of its samples as one tensor on the device.
 """
@@ -6,6 +6,8 @@ A source hands out any of its samples as one tensor on the device.
 from __future__ import annotations
 
 import contextlib
+import math
+import threading
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from sklearn_cce._checks import as_whole
 from sklearn_cce._training.errors import blaming
 from sklearn_cce._training.pages import RELEASE_BYTES, check_length, memory_map, release
 from sklearn_cce._training.process import Stream
@@ -22,6 +25,12 @@ BLOCK = 512
 
 N_SCALING_SAMPLES = 16_384
 """The scale of the input is estimated on no more samples than this."""
+
+LEAST_BYTES, MOST_BYTES = 2**18, 2**27
+"""Slices of rows are read in blocks of whole chunks, of about so many bytes."""
+
+HELD_BYTES = 2**30
+"""Of the blocks read in slices those used last are held, up to so many bytes."""
 
 Index = slice | Tensor
 
@@ -93,9 +102,103 @@ class ArraySource:
         if self.file is not None and (scattered or self.n_read > RELEASE_BYTES):
             release(self.file)
             self.n_read = 0
-        if self.device.type == "cuda":
-            rows = rows.pin_memory()
-        return rows.to(self.device, non_blocking=True)
+        return sent(rows, self.device)
+
+
+class SlicedSource:
+    """Samples in anything that gives arrays for slices of its rows.
+
+    Such as arrays of zarr and Dask, and datasets of h5py. It is read in blocks of rows,
+    for scattered samples too, since a single row may cost as much as a chunk.
+
+    Parameters
+    ----------
+    X : object with shape, dtype and slices of rows
+        The samples.
+    device : torch.device
+        Where the batches go.
+    dtype : torch.dtype, default=torch.float32
+        What the batches are.
+    """
+
+    resident = False
+
+    def __init__(
+        self, X: Any, device: torch.device, dtype: torch.dtype = torch.float32
+    ) -> None:
+        self.X = X
+        self.device, self.dtype = device, dtype
+        self.shape = tuple(map(int, X.shape))
+        self.n_rows = rows_of_block(X)
+        self.held: dict[int, np.ndarray] = {}
+        self.lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: Index) -> Tensor:
+        """Return the samples of an index on the host."""
+        if isinstance(index, slice):
+            places = np.arange(*index.indices(len(self)))
+        else:
+            places = index.numpy()
+        dtype = np.float64 if self.dtype == torch.float64 else np.float32
+        result = np.empty((len(places), *self.shape[1:]), dtype)
+        blocks, rows = np.divmod(places, self.n_rows)
+        order = blocks.argsort(kind="stable")
+        for same in np.split(order, np.flatnonzero(np.diff(blocks[order])) + 1):
+            if len(same):
+                with np.errstate(over="ignore"):
+                    result[same] = self.block(int(blocks[same[0]]))[rows[same]]
+        samples = torch.from_numpy(result)
+        check_finite(samples, index)
+        return sent(samples, self.device)
+
+    def block(self, i: int) -> np.ndarray:
+        """Return a block of rows, which is held from then on."""
+        with self.lock:
+            block = self.held.pop(i, None)
+            if block is None:
+                block = self.read(i)
+                self.make_room(block.nbytes)
+            self.held[i] = block
+            return block
+
+    def make_room(self, n_bytes: int) -> None:
+        """Let go of the blocks whose last use is longest ago."""
+        excess = n_bytes + sum(block.nbytes for block in self.held.values())
+        excess -= HELD_BYTES
+        while excess > 0 and self.held:
+            excess -= self.held.pop(next(iter(self.held))).nbytes
+
+    def read(self, i: int) -> np.ndarray:
+        """Read a block of rows, in one slice."""
+        start = i * self.n_rows
+        stop = min(start + self.n_rows, len(self))
+        accepted = "X must give arrays of real numbers for slices of its rows"
+        with blaming(accepted):
+            block = self.X[start:stop]
+            if isinstance(block, np.ma.MaskedArray):
+                block = np.ma.filled(block.astype(np.float64), np.nan)
+            block = np.asarray(block)
+        shape = (stop - start, *self.shape[1:])
+        if block.dtype.kind not in "fiub" or block.shape != shape:
+            raise ValueError(
+                f"{accepted}; for rows {start} to {stop - 1} it gave {block.dtype} of "
+                f"shape {block.shape} in place of {shape}."
+            )
+        return block
+
+
+def rows_of_block(X: Any) -> int:
+    """Return how many rows are read at once: whole chunks, where X has any."""
+    chunks = getattr(X, "chunks", None)
+    chunk = chunks[0] if isinstance(chunks, tuple) and chunks else 1
+    chunk = chunk[0] if isinstance(chunk, tuple) and chunk else chunk
+    chunk = max(as_whole(chunk), 1)
+    row = max(math.prod(X.shape[1:]) * X.dtype.itemsize, 1)
+    n_rows = chunk * max(LEAST_BYTES // (row * chunk), 1)
+    return int(max(min(n_rows, MOST_BYTES // row), 1))
 
 
 class DatasetSource:
@@ -187,7 +290,7 @@ class PartSource:
         return self.whole[self.rows[index]]
 
 
-Source = TensorSource | ArraySource | DatasetSource | PartSource
+Source = TensorSource | ArraySource | SlicedSource | DatasetSource | PartSource
 """What hands out samples of an index, a slice or a tensor, on the device.
 
 Attributes
@@ -213,6 +316,13 @@ def as_sample(item: Any) -> Tensor:
     if item.is_complex() or item.is_meta or item.layout is not torch.strided:
         raise TypeError(f"got a tensor of {item.dtype}, {item.layout}, {item.device}")
     return item.detach()
+
+
+def sent(rows: Tensor, device: torch.device) -> Tensor:
+    """Send samples from the host to a device."""
+    if device.type == "cuda":
+        rows = rows.pin_memory()
+    return rows.to(device, non_blocking=True)
 
 
 def cast(X: np.ndarray, dtype: torch.dtype) -> np.ndarray:

@@ -167,7 +167,7 @@ def test_all_neighbors_are_looked_for_on_the_axes_that_the_start_found():
     before = whole.main_graph()
     balance = _geometry.Balance(0.5, np.full(3, 1 / 3))
     start = whole.initial_labels(np.ones(PART), balance, 4, 0)
-    assert start.axes is not None and start.labels.shape == (PART, 3)
+    assert start.turned is not None and start.labels.shape == (PART, 3)
     after = whole.main_graph()
     agree = [np.mean(y[g.indices] == np.repeat(y, 10)) for g in (before, after)]
     assert agree[1] > agree[0]

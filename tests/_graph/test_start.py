@@ -8,7 +8,7 @@ from sklearn.datasets import make_blobs, make_moons
 
 from sklearn_cce._graph.candidates import eigenvectors, named_as_wanted, spread
 from sklearn_cce._graph.information import Balance
-from sklearn_cce._graph.neighbors import neighbor_graph
+from sklearn_cce._graph.neighbors import neighbor_table
 from sklearn_cce._graph.start import (
     DISAGREEMENT,
     TEMPERATURE,
@@ -16,6 +16,7 @@ from sklearn_cce._graph.start import (
     initial_labels,
 )
 from sklearn_cce.metrics import clustering_accuracy
+from tests.helpers import neighbor_graph
 
 
 def start(
@@ -32,7 +33,7 @@ def start(
         weight,
         n_spectral,
         seed,
-        lambda Y: neighbor_graph(torch.from_numpy(Y), 10),
+        lambda Y: neighbor_table(torch.from_numpy(Y), 10),
     )
 
 
@@ -161,7 +162,7 @@ def test_long_clusters_are_looked_for_where_they_are_round():
     y = np.repeat([0, 1, 2], 150)
     X = np.column_stack([rng.normal(y, 0.2), rng.normal(0, 1, (450, 2))])
     found = start(X, 3)
-    assert found.axes is not None
+    assert found.turned is not None
     assert clustering_accuracy(y, found.labels.argmax(1)) > 0.96
 
 

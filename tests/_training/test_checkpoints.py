@@ -17,6 +17,7 @@ from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 
 from sklearn_cce import CollisionClassifier, CollisionClusterer
+from sklearn_cce._graph import candidates, neighbors
 from sklearn_cce._training.checkpoints import UNWRITTEN, described, plain
 from sklearn_cce.views import GaussianNoise, Neighbors
 from tests.helpers import cluster
@@ -133,6 +134,18 @@ def test_epochs_that_were_made_are_not_made_again(data, tmp_path):
     assert made == [8, 9, 10]
 
 
+def test_graph_and_start_are_not_made_again(data, tmp_path, monkeypatch):
+    rough = np.random.default_rng(0).normal(size=(300, 4))
+    whole = prepared("start and self-labelling").fit(rough)
+    fit = prepared("start and self-labelling").set_params(checkpoint=tmp_path)
+    with pytest.raises(Killed):
+        clone(fit).set_params(callbacks=[KillAt(2)]).fit(rough)
+    monkeypatch.setattr(neighbors, "neighbor_table", None)
+    monkeypatch.setattr(candidates, "eigenvectors", None)
+    assert_same_fit(fit.fit(rough), whole)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_unseeded_fit_goes_on_with_its_seed_and_a_new_one_draws_anew(data, tmp_path):
     fit = prepared("a random start")
     fit.set_params(random_state=None, checkpoint=tmp_path, n_init=1)
@@ -160,14 +173,14 @@ def test_another_fit_is_told_what_differs(params, named, data, tmp_path):
     fit = prepared("start and self-labelling").set_params(checkpoint=tmp_path)
     with pytest.raises(Killed):
         clone(fit).set_params(callbacks=[KillAt(3)]).fit(data)
-    files = {f.name: f.read_bytes() for f in tmp_path.iterdir()}
+    files = {f.name: f.read_bytes() for f in tmp_path.glob("*.*")}
     with pytest.raises(ValueError, match=f"checkpoint=.*unfinished fit.*{named}"):
         clone(fit).set_params(**params).fit(data)
     with pytest.raises(ValueError, match="unfinished fit with other X"):
         clone(fit).fit(data + 1)
     with pytest.raises(ValueError, match="unfinished fit with other sample_weight"):
         clone(fit).fit(data, sample_weight=np.ones(len(data)))
-    assert {f.name: f.read_bytes() for f in tmp_path.iterdir()} == files
+    assert {f.name: f.read_bytes() for f in tmp_path.glob("*.*")} == files
 
 
 def test_a_folder_that_cannot_be_used_is_named(data, tmp_path):

@@ -172,6 +172,38 @@ def test_what_is_no_data_is_refused_by_name(convert, X, use):
     assert all(vars(estimator)[name] is value for name, value in before.items())
 
 
+class Batches:
+    """Something that gives batches, as a file or a data set of pyarrow does."""
+
+    def iter_batches(self):
+        yield np.zeros((60, 4))
+
+
+def record_batches(X):
+    pyarrow = pytest.importorskip("pyarrow")
+    return pyarrow.table({"a": X[:, 0], "b": X[:, 1]}).to_reader()
+
+
+STREAMS = {
+    "a generator": BAD["a generator"],
+    "an iterator": iter,
+    "a map": lambda X: map(np.array, X),
+    "a loader": BAD["a loader"],
+    "a stream": BAD["a stream"],
+    "a stream of known length": BAD["a stream of known length"],
+    "batches": lambda X: Batches(),
+    "record batches": record_batches,
+}
+
+
+@pytest.mark.parametrize("convert", STREAMS.values(), ids=STREAMS)
+def test_the_error_for_streams_says_what_takes_them(convert, X, use):
+    _, call = use
+    stream = convert(X)
+    with pytest.raises(TypeError, match="X must be .* a length.* Call partial_fit"):
+        call(stream)
+
+
 class Pair(tuple):
     """A kind of tuple of a user's own."""
 

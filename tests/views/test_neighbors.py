@@ -12,9 +12,9 @@ from sklearn_cce._graph.neighbors import (
     as_graph,
     effective_dimension,
     nearest,
-    neighbor_graph,
 )
 from sklearn_cce.views import Neighbors, make_views
+from tests.helpers import neighbor_graph
 
 
 def cycle(n):
