@@ -49,7 +49,7 @@ FACTS = ["accuracy", "seconds", "cpu_seconds", "peak_mb"]
 OURS = "CollisionClusterer"
 
 PLACES: dict[str, list[tuple[Any, str]]] = {
-    "projection": [(geometry, "embed"), (net, "projected")],
+    "projection": [(geometry, "infer"), (net, "projected")],
     "graph": [(neighbors, "neighbor_table"), (geometry, "distinct")],
     "start": [(geometry.Geometry, "initial_labels")],
     "training": [(net.CollisionNet, "train_on")],

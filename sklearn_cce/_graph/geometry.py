@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from sklearn_cce._training.batches import Samples, Walk, rows_for_scale
 from sklearn_cce._training.inference import infer
 from sklearn_cce._training.process import once
 from sklearn_cce._training.ranks import ALONE, Ranks
-from sklearn_cce._training.sources import PartSource, Source, take
+from sklearn_cce._training.sources import BLOCK, PartSource, Source, take
 from sklearn_cce.modules import input_scaling
 from sklearn_cce.views import Neighbors, View
 
@@ -43,32 +43,28 @@ IN_A_ROW, MOST_CROWDED = 3.0, 10.0
 how many times larger it becomes."""
 
 LARGEST_GRAPH, SUBSET = 100_000, 50_000
-"""Of more samples than the first number, a random subset of the second gives the start,
-and training makes as many gradient steps as for that, but one pass at least."""
+"""Of more samples than the first number, neighbours are looked for in parts of fewer, a
+random subset of the second gives the start, and training makes as many gradient steps
+as for that, but one pass at least."""
 
-ROWS = 2**17
-"""Equal samples are looked for among so many at a time."""
+FILLED = 0.9
+"""So full may a part be, as blocks of samples make some larger than others."""
 
 
-def embed(samples: Samples) -> Tensor:
-    """Return centred features on one scale, in which distances are measured.
+def embedder(samples: Samples) -> nn.Module:
+    """Return what makes of samples centred features on one scale.
+
+    Distances are measured in these.
 
     Parameters
     ----------
     samples : Samples
         The samples.
-
-    Returns
-    -------
-    Tensor of shape (n_samples, n_components), float32
-        On the device of the samples.
     """
-    source = samples.source
     X, weight = rows_for_scale(samples)
-    layer = input_scaling(math.prod(source.shape[1:]), N_COMPONENTS)
+    layer = input_scaling(math.prod(samples.source.shape[1:]), N_COMPONENTS)
     layer.fit(X.flatten(1), weight)
-    embedding = nn.Sequential(nn.Flatten(), layer).to(X.device).eval()
-    return torch.from_numpy(infer(embedding, source)).to(X.device)
+    return nn.Sequential(nn.Flatten(), layer).to(X.device).eval()
 
 
 @dataclass(frozen=True)
@@ -99,10 +95,7 @@ def distinct(Z: np.ndarray) -> Distinct:
     factors = np.random.default_rng(0).integers(
         2**63, size=bits.shape[1], dtype=np.uint64
     )
-    keys = np.empty(len(bits), np.uint64)
-    for start in range(0, len(bits), ROWS):
-        rows = slice(start, start + ROWS)
-        keys[rows] = bits[rows] @ (2 * factors + 1)
+    keys = bits @ (2 * factors + 1)
     _, first, kind = np.unique(keys, return_index=True, return_inverse=True)
     order = first.argsort()
     return Distinct(first[order], order.argsort()[kind.reshape(-1)])
@@ -153,12 +146,18 @@ class Geometry:
         self.n_groups, self.n_neighbors = n_groups, n_neighbors
         self.memory = memory
         self._tables: dict[int, np.ndarray] = {}
-        self._features: Tensor | None = None
+        self._axes: np.ndarray | None = None
+
+    @once
+    def embedder(self) -> nn.Module:
+        """What makes the features of samples."""
+        return embedder(self.samples)
 
     @once
     def embedding(self) -> Tensor:
-        """Features of the samples."""
-        return embed(self.samples)
+        """Features of the samples, of shape (n_samples, n_components)."""
+        source = self.samples.source
+        return torch.from_numpy(infer(self.embedder, source)).to(source.device)
 
     @once
     def distinct(self) -> Distinct:
@@ -195,15 +194,15 @@ class Geometry:
     @once
     def beginning(self) -> Geometry:
         """The geometry of these samples."""
-        rows = self._rows_for_start()
-        if rows is None:
-            return self
+        return self if self.begun is self.samples else self._part(self.begun)
+
+    def _part(self, samples: Samples) -> Geometry:
+        """Return the geometry of some of the samples, with the same features."""
         views: list[View] = [*self.neighbors, *self.transforms]
         part = Geometry(
-            self.begun, views, self.n_groups, self.n_neighbors, memory=self.memory
+            samples, views, self.n_groups, self.n_neighbors, memory=self.memory
         )
-        Z = self.embedding
-        vars(part).update(embedding=Z[rows.to(Z.device)], angles=self.angles)
+        vars(part)["embedder"] = self.embedder
         return part
 
     def _rows_for_start(self) -> Tensor | None:
@@ -211,15 +210,18 @@ class Geometry:
             return None
         return rows_for_start(len(self.samples), self.seed)
 
-    @property
+    @once
     def features(self) -> Tensor:
         """What neighbours are looked for in: the embedding, or what the start found."""
-        return self.embedding if self._features is None else self._features
+        if self._axes is None:
+            return self.embedding
+        Z = turned(self.embedding.cpu().numpy(), self._axes)
+        return torch.from_numpy(Z).to(self.embedding.device)
 
     @once
     def angles(self) -> bool:
         """Whether angles are compared to find neighbours."""
-        return compares_angles(self.embedding)
+        return compares_angles(self.beginning.embedding)
 
     def neighbors_of_distinct(self, n_neighbors: int | None) -> np.ndarray:
         """Return the table of the neighbours of the samples that differ."""
@@ -245,10 +247,25 @@ class Geometry:
 
     def _table(self, neighbors: Neighbors) -> np.ndarray:
         """Return the neighbours of all samples; those of equal samples are equal."""
+        if is_large(len(self.samples)):
+            return self._table_by_parts(neighbors)
         table, same = self.neighbors_of_distinct(neighbors.n_neighbors), self.distinct
         if not same.repeats:
             return table
         return same.rows.astype(np.int32)[table][same.kind]
+
+    def _table_by_parts(self, neighbors: Neighbors) -> np.ndarray:
+        """Return the neighbours of all samples, each in its own part of them."""
+        n, k = len(self.samples), neighbors.n_neighbors or self.n_neighbors
+        table = np.empty((n, k), np.int32)
+        for rows in parts_for_search(n):
+            part = self._part(Samples(PartSource(self.samples.source, rows)))
+            vars(part)["angles"], part._axes = self.angles, self._axes
+            own, found = rows.numpy().astype(np.int32), part._table(neighbors)
+            if not found.shape[1]:
+                found = np.arange(len(own))[:, None]
+            table[own] = own[found[:, np.arange(k) % found.shape[1]]]
+        return table
 
     def walk(self, neighbors: Neighbors) -> Walk:
         """Return the walk that a view makes."""
@@ -264,7 +281,8 @@ class Geometry:
         K groups in d effective dimensions lie in rows of ``K**(1/d)``; at the usual
         rate a network learns to tell about three in a row apart.
         """
-        d = max(self.ranks.first(lambda: effective_dimension(self.embedding)), 1.0)
+        d = self.ranks.first(lambda: effective_dimension(self.beginning.embedding))
+        d = max(d, 1.0)
         return min(max(self.n_groups ** (1 / d) / IN_A_ROW, 1.0), MOST_CROWDED)
 
     def initial_labels(
@@ -320,9 +338,8 @@ class Geometry:
 
     def _turn(self, axes: np.ndarray) -> None:
         """Look for neighbours on other axes from now on."""
-        Z = turned(self.embedding.cpu().numpy(), axes)
-        self._features = torch.from_numpy(Z).to(self.embedding.device)
-        self._tables = {}
+        self._axes, self._tables = axes, {}
+        vars(self).pop("features", None)
 
     def _search(self, n_neighbors: int) -> Search:
         """Return how so many neighbours are looked for."""
@@ -384,6 +401,28 @@ def rows_for_start(n_samples: int, seed: int) -> Tensor | None:
     rng = np.random.default_rng(seed)
     rows = rng.choice(n_samples, SUBSET, replace=False, shuffle=False)
     return torch.from_numpy(np.sort(rows))
+
+
+def parts_for_search(n_samples: int) -> Iterator[Tensor]:
+    """Yield which samples are in each of the parts that neighbours are looked for in.
+
+    Parts have nearly equal sizes, and blocks of samples from everywhere.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of samples.
+
+    Yields
+    ------
+    Tensor of shape (n_rows,), int64
+        Rising indices.
+    """
+    n_parts = math.ceil(n_samples / (FILLED * LARGEST_GRAPH))
+    block = min(BLOCK, -(-n_samples // n_parts))
+    number = torch.arange(n_samples) // block % n_parts
+    for part in range(n_parts):
+        yield (number == part).nonzero()[:, 0]
 
 
 def with_weight(

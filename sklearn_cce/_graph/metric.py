@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-BLOCK = 2**17
-"""Samples are turned so many at a time."""
-
 SHRINKAGE = 0.5
 """Part of the mean variance in the covariance within clusters: half is believed."""
 
@@ -53,8 +50,4 @@ def rounding(Z: np.ndarray, soft: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 def turned(Z: np.ndarray, axes: np.ndarray) -> np.ndarray:
     """Return samples on other axes, float32."""
-    Y = np.empty((len(Z), axes.shape[1]), np.float32)
-    for first in range(0, len(Z), BLOCK):
-        rows = slice(first, first + BLOCK)
-        Y[rows] = Z[rows].astype(np.float64) @ axes
-    return Y
+    return (Z.astype(np.float64) @ axes).astype(np.float32)

@@ -43,7 +43,7 @@ class TableWalk:
         if not table.shape[1]:
             table = np.arange(len(table), dtype=np.int32)[:, None]
         self.n_neighbors = table.shape[1]
-        self.links = torch.from_numpy(table.reshape(-1))
+        self.links = torch.from_numpy(np.require(table, requirements="W").reshape(-1))
         self.n_steps = n_steps
 
     def __call__(self, index: Tensor, generator: torch.Generator) -> Tensor:

@@ -13,6 +13,7 @@ from sklearn_cce._training.batches import Samples
 from sklearn_cce._training.sources import TensorSource
 from sklearn_cce.metrics import clustering_accuracy
 from sklearn_cce.views import Neighbors
+from tests.helpers import neighbor_graph
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -138,6 +139,32 @@ def test_a_classifier_learns_from_all_samples(many):
         model = CollisionClassifier(**quick).fit(X, hidden)
     assert len(drawn(targets=True)) == N
     assert np.mean(model.predict(X) == y + 1) > 0.9
+
+
+@pytest.mark.parametrize("n", [201, 300, 1000, 4321])
+def test_parts_for_the_search_hold_every_sample_once(n):
+    parts = list(_geometry.parts_for_search(n))
+    assert torch.equal(torch.cat(parts).sort().values, torch.arange(n))
+    assert max(map(len, parts)) <= LARGEST
+    assert min(map(len, parts)) > LARGEST / 3
+
+
+def test_neighbors_in_a_part_are_the_nearest_of_it(many):
+    X, _ = many
+    table = geometry(X)._table(Neighbors(4))
+    for rows in _geometry.parts_for_search(N):
+        own = X[rows] - X[rows].mean(0)
+        expected = neighbor_graph(torch.from_numpy(own), 4).indices.reshape(-1, 4)
+        found = np.searchsorted(rows.numpy(), table[rows])
+        assert np.isin(table[rows], rows).all()
+        assert np.mean(np.sort(found) == np.sort(expected)) > 0.99
+
+
+def test_few_different_samples_among_many_have_neighbors(many):
+    X = np.repeat(many[0][:3], 100, axis=0)
+    table = geometry(X, n_groups=1)._table(Neighbors())
+    assert table.shape == (N, 10)
+    assert (X[table] != X[:, None]).any(2).all()
 
 
 def test_the_seed_draws_the_part():
