@@ -19,7 +19,7 @@ BLOCK_VALUES = 2**24
 MANY_DIRECTIONS = 20.0
 """With more effective dimensions than this, angles tell more than distances."""
 
-EXACT_UP_TO = 50_000
+EXACT_UP_TO = 30_000
 """Of more samples on the CPU, nearest ones are found approximately if that can be."""
 
 SLOW_FROM = 200_000
