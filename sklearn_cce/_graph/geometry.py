@@ -21,6 +21,7 @@ from sklearn_cce._graph.neighbors import (
     as_graph,
     compares_angles,
     effective_dimension,
+    warn_if_slow,
 )
 from sklearn_cce._graph.remembered import NOWHERE, bare, remembered
 from sklearn_cce._graph.start import Start, initial_labels
@@ -257,6 +258,7 @@ class Geometry:
     def _table_by_parts(self, neighbors: Neighbors) -> np.ndarray:
         """Return the neighbours of all samples, each in its own part of them."""
         n, k = len(self.samples), neighbors.n_neighbors or self.n_neighbors
+        warn_if_slow(n, self.samples.source.device)
         table = np.empty((n, k), np.int32)
         for rows in parts_for_search(n):
             part = self._part(Samples(PartSource(self.samples.source, rows)))

@@ -163,11 +163,6 @@ def neighbor_table(
     -------
     ndarray of shape (n_samples, n_neighbors), int32
         Their indices.
-
-    Warns
-    -----
-    EfficiencyWarning
-        If very many samples have to be compared with each other.
     """
     k = min(n_neighbors, len(Z) - 1)
     if k == 0:
@@ -181,19 +176,20 @@ def neighbor_table(
 
 
 def is_approximate(n_samples: int, device: torch.device) -> bool:
-    """Return whether so many samples are searched approximately, or warn if not."""
-    if n_samples <= EXACT_UP_TO or device.type != "cpu":
-        return False
-    available = is_available()
-    if not available and n_samples >= SLOW_FROM:
+    """Return whether so many samples are searched approximately."""
+    return n_samples > EXACT_UP_TO and device.type == "cpu" and is_available()
+
+
+def warn_if_slow(n_samples: int, device: torch.device) -> None:
+    """Say what helps where neighbours of very many samples are looked for exactly."""
+    if n_samples >= SLOW_FROM and device.type == "cpu" and not is_available():
         warn(
-            f"Every one of {n_samples} samples is compared with all others to find its "
-            "neighbours, which takes long. FAISS needs a fraction of that time, and is "
+            f"The neighbours of {n_samples} samples are found by comparing them with "
+            "each other, which takes long. FAISS needs a fraction of that time, and is "
             "used where it is installed: pip install 'sklearn-cce[approximate]' (not "
             "on macOS).",
             EfficiencyWarning,
         )
-    return available
 
 
 def as_graph(table: np.ndarray) -> sp.csr_matrix:

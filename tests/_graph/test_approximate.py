@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.exceptions import EfficiencyWarning
 
 from sklearn_cce._graph import approximate, neighbors
 from sklearn_cce._graph.approximate import nearly_nearest, others
@@ -85,17 +84,6 @@ def test_many_samples_are_searched_so(monkeypatch):
     monkeypatch.setattr(neighbors, "EXACT_UP_TO", 800)
     table = neighbor_table(Z, 6)
     assert np.array_equal(table, nearly_nearest(Z.numpy(), 6, 1))
-
-
-def test_who_waits_long_is_told_what_helps(monkeypatch):
-    Z = torch.from_numpy(draw(120, 4))
-    monkeypatch.setattr(neighbors, "EXACT_UP_TO", 50)
-    monkeypatch.setattr(neighbors, "is_available", lambda: False)
-    neighbor_table(Z, 3)  # no warning: few
-    monkeypatch.setattr(neighbors, "SLOW_FROM", 120)
-    with pytest.warns(EfficiencyWarning, match=r"sklearn-cce\[approximate\]"):
-        table = neighbor_table(Z, 3)
-    assert np.array_equal(table, nearest(Z, 3).numpy())
 
 
 def test_faiss_is_not_used_on_macos(monkeypatch):

@@ -1,13 +1,17 @@
 """Who is near whom: what a part of the samples is for, and what all are for."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import make_blobs
+from sklearn.exceptions import EfficiencyWarning
 from skorch.callbacks import Callback
 
 from sklearn_cce import CollisionClassifier, CollisionClusterer
 from sklearn_cce._graph import geometry as _geometry
+from sklearn_cce._graph import neighbors
 from sklearn_cce._graph.geometry import Geometry, rows_for_start
 from sklearn_cce._training.batches import Samples
 from sklearn_cce._training.sources import TensorSource
@@ -158,6 +162,16 @@ def test_neighbors_in_a_part_are_the_nearest_of_it(many):
         found = np.searchsorted(rows.numpy(), table[rows])
         assert np.isin(table[rows], rows).all()
         assert np.mean(np.sort(found) == np.sort(expected)) > 0.99
+
+
+def test_who_waits_long_is_told_what_helps(many, monkeypatch):
+    monkeypatch.setattr(neighbors, "is_available", lambda: False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", EfficiencyWarning)
+        clusterer().fit(many[0])
+    monkeypatch.setattr(neighbors, "SLOW_FROM", N)
+    with pytest.warns(EfficiencyWarning, match=r"sklearn-cce\[approximate\]"):
+        clusterer().fit(many[0])
 
 
 def test_few_different_samples_among_many_have_neighbors(many):
