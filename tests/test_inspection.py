@@ -45,6 +45,7 @@ CURVE = Bunch(
 
 @pytest.fixture(autouse=True)
 def closing():
+    plt.close("all")  # of other tests
     yield
     plt.close("all")
 
