@@ -767,13 +767,20 @@ class CollisionClusterer(
             learnt = kept_state(net)
         if certain:
             return net, converged or self.max_epochs is None
-        n_more = plan.epochs - plan.epochs // 2
-        if self.max_epochs is None and not geometry.transforms:
-            n_more = -(-n_more // SHORTENED)
+        n_more = self._more_epochs(geometry, plan)
         converged = self._self_label(net, geometry, n_more, plan)
         if not set_shares and learnt is not None and net.n_used_ < learnt.n_used:
             learnt.restore(net)
         return net, converged
+
+    def _more_epochs(self, geometry: Geometry, plan: Plan) -> int:
+        """Return the number of passes that follow those on the labels to begin with."""
+        set_or_half = plan.epochs - plan.epochs // 2
+        if self.max_epochs is not None:
+            return set_or_half
+        if self._init_is("spectral") and geometry.beginning is not geometry:
+            return plan.epochs  # a part has given the start: the rest is new
+        return set_or_half if geometry.transforms else -(-set_or_half // SHORTENED)
 
     def _self_label(
         self,
