@@ -778,7 +778,7 @@ class CollisionClusterer(
         set_or_half = plan.epochs - plan.epochs // 2
         if self.max_epochs is not None:
             return set_or_half
-        if self._init_is("spectral") and geometry.beginning is not geometry:
+        if self._init_is("spectral") and geometry.begun is not geometry.samples:
             return plan.epochs  # a part has given the start: the rest is new
         return set_or_half if geometry.transforms else -(-set_or_half // SHORTENED)
 
