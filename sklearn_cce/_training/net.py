@@ -26,6 +26,9 @@ from sklearn_cce.pseudo_labels._batch import initial_prices, update_pseudo_label
 ENDS = ("on_train_begin", "on_train_end")
 """What every callback must be told, also if another one asks to stop then."""
 
+UNIQUE_AT_ONCE = 2**20
+"""Clusters of so many samples are sorted at a time."""
+
 ONLY_TRAINING = (
     "clusters_",
     "clusters_before_",
@@ -367,7 +370,8 @@ class CollisionNet(NeuralNet):
                 f"The training loss became {loss} in epoch {len(self.history)}. "
                 f"{self._remedy()}"
             )
-        self.n_used_ = int((self.clusters_.unique() >= 0).sum())
+        used = [part.unique() for part in self.clusters_.split(UNIQUE_AT_ONCE)]
+        self.n_used_ = int((torch.cat(used).unique() >= 0).sum())
         shares = self.marginals_ / self.marginals_.sum()
         self.history.record("train_loss", loss)
         self.history.record("balance", float(torch.special.entr(shares).sum()))
