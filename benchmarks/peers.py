@@ -146,7 +146,7 @@ class TURTLE(ClusterMixin, BaseEstimator):
         Z = torch.from_numpy(StandardScaler().fit_transform(X).astype(np.float32))
         Z = functional.pad(Z, (0, 1), value=1.0)
         directions, classifier = (self._linear_map(Z.shape[1], rng) for _ in range(2))
-        norms = directions[:-1].norm(dim=0)
+        norms = directions[:, :-1].norm(dim=1, keepdim=True)
         encoder = [directions.requires_grad_(), norms.requires_grad_()]
         outer = torch.optim.Adam(encoder, lr=1e-3)
         inner = torch.optim.Adam([classifier], lr=1e-3)
@@ -154,26 +154,26 @@ class TURTLE(ClusterMixin, BaseEstimator):
             batch = Z[torch.randperm(len(Z), generator=rng)[:1_000]]
             labels = self._logits(batch, *encoder).softmax(1)
             for _ in range(10):
-                errors = (batch @ classifier).softmax(1) - labels.detach()
-                classifier.grad = batch.T @ errors / len(batch)
+                errors = (batch @ classifier.T).softmax(1) - labels.detach()
+                classifier.grad = errors.T @ batch / len(batch)
                 inner.step()
             outer.zero_grad()
-            loss = functional.cross_entropy(batch @ classifier, labels)
+            loss = functional.cross_entropy(batch @ classifier.T, labels)
             (loss - 10 * torch.special.entr(labels.mean(0)).sum()).backward()
             outer.step()
         with torch.no_grad():
             self.labels_ = self._logits(Z, *encoder).argmax(1).numpy()
         return self
 
-    def _linear_map(self, n_rows: int, rng: torch.Generator) -> torch.Tensor:
-        """Random weights as in a linear layer, the last row for the constant."""
-        values = torch.rand(n_rows, self.n_clusters, generator=rng)
-        return (2 * values - 1) / (n_rows - 1) ** 0.5
+    def _linear_map(self, n_columns: int, rng: torch.Generator) -> torch.Tensor:
+        """Random weights as in a linear layer, the last column for the constant."""
+        values = torch.rand(self.n_clusters, n_columns, generator=rng)
+        return (2 * values - 1) / (n_columns - 1) ** 0.5
 
     @staticmethod
     def _logits(
         Z: torch.Tensor, directions: torch.Tensor, norms: torch.Tensor
     ) -> torch.Tensor:
-        """Linear map whose weights have these norms; the last row is not scaled."""
-        weights = functional.normalize(directions[:-1], dim=0) * norms
-        return Z[:, :-1] @ weights + directions[-1]
+        """Linear map whose weights have these norms; the constant is not scaled."""
+        weights = functional.normalize(directions[:, :-1], dim=1) * norms
+        return functional.linear(Z[:, :-1], weights, directions[:, -1])
