@@ -14,7 +14,8 @@ table may be made in pieces: choose ``--datasets``, ``--methods`` and ``--seeds`
 the first and the last comparison the fits of one method on one data set have a process
 of their own, which is ended when a fit takes more than ``--limit`` seconds of CPU time;
 the row then says so, and further seeds are not tried.
-At the end the tables of all rows measured so far are printed, and accuracies drawn.
+At the end the tables of all rows measured so far are printed, and accuracies drawn;
+means and ranks are those of the ``--methods``, over the parts that all of them share.
 CPU time, rather than the clock, is compared, as it depends less on what else runs.
 """
 
@@ -205,7 +206,7 @@ def compare_methods(args: argparse.Namespace) -> None:
             common = {"data": name, "method": method}
             fit = partial(fit_apart, args, (name, method, "{}"))
             measure_seeds(args, records, common, fit, args.seeds)
-    report_methods(records.path)
+    report_methods(records.path, args.methods)
 
 
 def compare_losses(args: argparse.Namespace) -> None:

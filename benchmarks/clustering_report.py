@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,18 +50,31 @@ def spreads(rows: pd.DataFrame, column: str, by: list[str]) -> pd.Series:
     return rows.groupby(by).apply(spread, include_groups=False)
 
 
+def shared_parts(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the parts that every method was tried on, so that like meets like.
+
+    A method that failed on a part is not tried on further ones: it counts as tried.
+    """
+    status = rows.pivot(index=["data", "seed"], columns="method", values="status")
+    failed = (status.notna() & (status != "ok")).groupby("data").transform("any")
+    tried = (status.notna() | failed).all(axis=1)
+    parts = pd.MultiIndex.from_frame(rows[["data", "seed"]])
+    return rows[parts.isin(tried.index[tried])]
+
+
 def mean_ranks(rows: pd.DataFrame, column: str) -> pd.Series:
     """Rank of a method by its mean, averaged over data sets; no result is last."""
-    table = means(rows, column, "method")
-    tried = rows.pivot_table("seed", "data", "method", "count").reindex_like(table) > 0
-    ranks = table.fillna(-np.inf).where(tried).rank(axis=1, ascending=False)
-    return ranks.mean()
+    table = means(rows, column, "method").fillna(-np.inf)
+    return table.rank(axis=1, ascending=False).mean()
 
 
 def against_reference(rows: pd.DataFrame) -> pd.DataFrame:
-    """Ranks of the methods, and how they stand to the reference method."""
-    accuracy = means(rows, "accuracy", "method")
-    seconds = means(rows, "cpu_seconds", "method")
+    """Means and ranks of the methods, and how they stand to the reference method.
+
+    The rows are those of `shared_parts`.
+    """
+    tables = {name: means(rows, name, "method") for name in ("accuracy", "nmi", "ari")}
+    accuracy, seconds = tables["accuracy"], means(rows, "cpu_seconds", "method")
     points = 100 * accuracy.sub(accuracy[REFERENCE], axis=0)
     times = seconds.div(seconds[REFERENCE], axis=0)
     n_samples = rows.groupby("data")["n_samples"].first()
@@ -68,8 +82,8 @@ def against_reference(rows: pd.DataFrame) -> pd.DataFrame:
     kept = [name for name in points if points[name].notna().any()]
     summary = pd.DataFrame(
         {
-            "rank of accuracy": mean_ranks(rows, "accuracy").round(2),
-            "rank of NMI": mean_ranks(rows, "nmi").round(2),
+            **{MEASURES[name]: table.mean().round(3) for name, table in tables.items()},
+            **{f"rank of {MEASURES[n]}": mean_ranks(rows, n).round(2) for n in tables},
             "data sets": accuracy.notna().sum(),
             "worst difference in points": points.min().round(1),
             "on": points[kept].idxmin(),
@@ -111,15 +125,21 @@ def show(title: str, table: pd.DataFrame | pd.Series) -> None:
     print(f"\n{title}\n{table.to_string(na_rep='-')}")
 
 
-def report_methods(path: Path) -> None:
-    """Print the tables of the comparison of methods, and draw its picture."""
+def report_methods(path: Path, methods: Sequence[str] | None = None) -> None:
+    """Print the tables of the comparison of methods, and draw its picture.
+
+    The methods named, or else all, are set against the reference on the parts that they
+    share, as some have fewer than others.
+    """
     rows = pd.read_csv(path)
     for column, title in MEASURES.items():
         table = ordered(spreads(rows, column, ["data", "method"]).unstack("method"))
         show(f"{title}, mean ± std (number of seeds)", table.T)
-    if REFERENCE in set(rows["method"]):
-        show(f"All data sets, against {REFERENCE}", against_reference(rows))
-        balanced = rows[~rows["data"].str.contains("_lt")]
+    chosen = [REFERENCE, *(methods or rows["method"].unique())]
+    shared = shared_parts(rows[rows["method"].isin(chosen)])
+    if REFERENCE in set(shared["method"]):
+        show(f"On shared parts, against {REFERENCE}", against_reference(shared))
+        balanced = shared[~shared["data"].str.contains("_lt")]
         show("Without the long-tailed ones", against_reference(balanced))
     draw(rows, path.with_suffix(".png"))
     print(f"\n{path} holds every fit, {path.with_suffix('.png')} is the picture")

@@ -113,10 +113,16 @@ class EVoC(ClusterMixin, BaseEstimator):
 class TURTLE(ClusterMixin, BaseEstimator):
     """Labels that a linear classifier learns best (Gadetsky et al. 2024).
 
-    A linear task encoder and a linear classifier of its labels on the same features:
-    the encoder is trained so that the classifier, after 10 more steps, has a small
-    cross-entropy, with an entropy of the sizes of weight 10. The gradient is that of
-    the encoder's labels alone, as in the authors' first-order method.
+    Two linear maps of the standardised features. The task encoder, its weights
+    normalised, says the labels; the classifier learns them by 10 steps of Adam on their
+    cross-entropy, from where it stands. Then the encoder makes one step on that
+    cross-entropy less 10 times the entropy of the mean labels. As in the authors'
+    first-order method, the gradient is that of the labels, the classifier held fixed.
+
+    Optimiser, rates and weight are the authors'. What differs: batches of 1,000 rather
+    than 10,000, fewer outer steps, and features that are standardised, as tables and
+    embeddings come in any scale. Of the authors' two starts of the classifier the warm
+    one is taken, as it did better.
 
     Parameters
     ----------
@@ -124,12 +130,12 @@ class TURTLE(ClusterMixin, BaseEstimator):
         Number of clusters.
     random_state : int
         Seed.
-    n_steps : int, default=2000
+    n_steps : int, default=1000
         Outer steps; the authors make 6,000.
     """
 
     def __init__(
-        self, n_clusters: int = 8, random_state: int = 0, n_steps: int = 2000
+        self, n_clusters: int = 8, random_state: int = 0, n_steps: int = 1000
     ) -> None:
         self.n_clusters, self.random_state = n_clusters, random_state
         self.n_steps = n_steps
@@ -138,22 +144,36 @@ class TURTLE(ClusterMixin, BaseEstimator):
         """Train encoder and classifier side by side."""
         rng = torch.Generator().manual_seed(self.random_state)
         Z = torch.from_numpy(StandardScaler().fit_transform(X).astype(np.float32))
-        size = (Z.shape[1], self.n_clusters)
-        encoder = (0.01 * torch.randn(size, generator=rng)).requires_grad_()
-        classifier = torch.zeros(size, requires_grad=True)
-        outer = torch.optim.Adam([encoder], lr=1e-3)
+        Z = functional.pad(Z, (0, 1), value=1.0)
+        directions, classifier = (self._linear_map(Z.shape[1], rng) for _ in range(2))
+        norms = directions[:, :-1].norm(dim=1, keepdim=True)
+        encoder = [directions.requires_grad_(), norms.requires_grad_()]
+        outer = torch.optim.Adam(encoder, lr=1e-3)
         inner = torch.optim.Adam([classifier], lr=1e-3)
         for _ in range(self.n_steps):
-            batch = Z[torch.randint(len(Z), (min(len(Z), 1_000),), generator=rng)]
-            labels = (batch @ encoder).softmax(1)
+            batch = Z[torch.randperm(len(Z), generator=rng)[:1_000]]
+            labels = self._logits(batch, *encoder).softmax(1)
             for _ in range(10):
-                inner.zero_grad()
-                functional.cross_entropy(batch @ classifier, labels.detach()).backward()
+                errors = (batch @ classifier.T).softmax(1) - labels.detach()
+                classifier.grad = errors.T @ batch / len(batch)
                 inner.step()
             outer.zero_grad()
-            loss = functional.cross_entropy((batch @ classifier).detach(), labels)
-            sizes = labels.mean(0)
-            (loss + 10 * torch.xlogy(sizes, sizes).sum()).backward()
+            loss = functional.cross_entropy(batch @ classifier.T, labels)
+            (loss - 10 * torch.special.entr(labels.mean(0)).sum()).backward()
             outer.step()
-        self.labels_ = (Z @ encoder.detach()).argmax(1).numpy()
+        with torch.no_grad():
+            self.labels_ = self._logits(Z, *encoder).argmax(1).numpy()
         return self
+
+    def _linear_map(self, n_columns: int, rng: torch.Generator) -> torch.Tensor:
+        """Random weights as in a linear layer, the last column for the constant."""
+        values = torch.rand(self.n_clusters, n_columns, generator=rng)
+        return (2 * values - 1) / (n_columns - 1) ** 0.5
+
+    @staticmethod
+    def _logits(
+        Z: torch.Tensor, directions: torch.Tensor, norms: torch.Tensor
+    ) -> torch.Tensor:
+        """Linear map whose weights have these norms; the constant is not scaled."""
+        weights = functional.normalize(directions[:, :-1], dim=1) * norms
+        return functional.linear(Z[:, :-1], weights, directions[:, -1])
