@@ -81,6 +81,10 @@ FIRST_WEIGHT = 10.0
 LEARNING_RATE, LEARNING_RATES = 1e-3, {"linear": 1e-2}
 """The usual one, and that of a single layer: no other makes its steps larger."""
 
+FEW_PASSES = 3.0
+"""How many times larger the learning rate is where samples are too many for more than a
+few passes."""
+
 RESTART = 1_000_003
 """Distance of the seeds of two networks."""
 
@@ -185,7 +189,8 @@ class CollisionClusterer(
         the pseudo-labels, but a third where all views are neighbours; with a random
         start 50 passes and at least 3,000 steps. Of more than 100,000 samples, where
         neighbours have to be found, as many steps as for 50,000 are made, but one
-        pass at least.
+        pass at least: half of them for the start of 50,000 samples, and then as many
+        again as both halves, on all samples.
     tol : float, default=1e-3
         Training ends early when the loss, in nats, has not fallen by `tol` in
         `patience` epochs; not while the order of the loss rises.
@@ -198,7 +203,9 @@ class CollisionClusterer(
         A name, or a class of :class:`torch.optim.Optimizer`.
     lr : float or 'auto', default='auto'
         Learning rate at the beginning. 'auto' is 1e-2 for the module 'linear' and 1e-3
-        for all others.
+        for all others; for 'mlp' and 'linear' up to 10 times as large where there are
+        many clusters in few dimensions, and 3 times where a part of the samples gives
+        the start.
     weight_decay : float, default=0.0
         Weight decay of the optimizer.
     compile : bool, default=False
@@ -578,7 +585,10 @@ class CollisionClusterer(
             return self.lr
         name = self.module if isinstance(self.module, str) else ""
         rate = LEARNING_RATES.get(name, LEARNING_RATE)
-        return rate * geometry.crowding if name in FLATTENING else rate
+        if name not in FLATTENING:
+            return rate
+        few = geometry.begun is not geometry.samples
+        return rate * geometry.crowding * (FEW_PASSES if few else 1.0)
 
     def _check_params(self) -> None:
         super()._check_params()
