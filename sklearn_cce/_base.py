@@ -279,8 +279,6 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
     _modules: dict[str, Callable[..., nn.Module]] = MODULES
 
     net_: CollisionNet
-    module_: nn.Module
-    history_: History
 
     _parameter_constraints: dict = {
         "fairness_weight": [Interval(Real, 0, None, closed="neither")],
@@ -305,6 +303,26 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+    @property
+    def module_(self) -> nn.Module:
+        """The trained network, which `net_` owns."""
+        return self._trained("module_").module_
+
+    @property
+    def history_(self) -> History:
+        """What was noted of every epoch; `net_` owns it."""
+        return self._trained("history_").history
+
+    def _trained(self, name: str) -> CollisionNet:
+        """Return the net that an attribute belongs to."""
+        net = vars(self).get("net_")
+        if net is None:
+            raise AttributeError(
+                f"This {type(self).__name__} is not fitted and has no {name} yet. "
+                "Call fit first."
+            )
+        return net
 
     def _check_X(self, X: Any) -> Source:
         """Return the samples, if they are like those seen in fit."""
@@ -587,8 +605,6 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
         some = source[: min(len(source), N_TRIED)]
         net.check_trained(some)
         self.net_ = net
-        self.module_ = net.module_
-        self.history_ = net.history
         self._sample_shape, self._outputs = source.shape[1:], task.outputs
         with net.drawing():
             self._shows_body = ends_in_linear(without_order(net.module_), some)

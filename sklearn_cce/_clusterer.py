@@ -815,7 +815,6 @@ class CollisionClusterer(
         if (order[1:] > order[:-1]).all():
             return
         self.net_.reorder(order, source[: min(len(source), N_TRIED)])
-        self.module_ = self.net_.module_
         with self.net_.drawing():
             self.labels_ = infer(self.module_, source, most_probable)
 

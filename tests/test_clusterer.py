@@ -143,6 +143,25 @@ def test_attributes(fitted, X):
     assert not hasattr(fitted, "feature_names_in_")
 
 
+def test_the_net_alone_owns_network_and_history(fitted, X, quick):
+    assert not {"module_", "history_"} & vars(fitted).keys()
+    again = pickle.loads(pickle.dumps(fitted))
+    assert again.module_ is again.net_.module_
+    assert again.history_ is again.net_.history
+    tensors = [v for v in vars(fitted).values() if isinstance(v, torch.Tensor)]
+    assert not tensors  # on CUDA they would not load elsewhere
+    wide = quick(module="mlp", max_epochs=1).fit(X)
+    weights = sum(w.nbytes for w in wide.module_.state_dict().values())
+    assert weights < len(pickle.dumps(wide)) < weights + 20_000
+
+
+@pytest.mark.parametrize("name", ["module_", "history_"])
+def test_there_is_no_network_before_fit(name, quick):
+    assert not hasattr(quick(), name)
+    with pytest.raises(AttributeError, match=f"not fitted and has no {name} yet"):
+        getattr(quick(), name)
+
+
 def test_n_iter_is_max_epochs_where_training_does_not_converge(X, quick):
     assert quick(max_epochs=7).fit(X).n_iter_ == 7
 
