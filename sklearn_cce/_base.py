@@ -43,11 +43,7 @@ from sklearn_cce._training.batches import (
     make_samples,
     n_batches,
 )
-from sklearn_cce._training.callbacks import (
-    CosineAnnealing,
-    RisingOrder,
-    check_callbacks,
-)
+from sklearn_cce._training.callbacks import CosineAnnealing, RisingOrder
 from sklearn_cce._training.checkpoints import (
     CheckpointFolder,
     digest_of_samples,
@@ -68,6 +64,7 @@ from sklearn_cce._training.net import CollisionNet
 from sklearn_cce._training.process import drawing, seeded, usual_settings
 from sklearn_cce._training.ranks import ALONE, Ranks, joined
 from sklearn_cce._training.sources import Source, TensorSource
+from sklearn_cce._training.user_callbacks import CallbackParams, check_callbacks
 from sklearn_cce.losses import LOSSES, RenyiCrossEntropyLoss
 from sklearn_cce.modules import FLATTENING, MODULES, without_head
 from sklearn_cce.views import Neighbors, View
@@ -248,23 +245,10 @@ class Plan:
     folder: CheckpointFolder | None
 
 
-@contextlib.contextmanager
-def watched(net: CollisionNet, watch: Callback | None) -> Iterator[None]:
-    """Let a callback watch a net inside the block."""
-    if watch is None:
-        yield
-        return
-    net.callbacks_.append(("validation", watch.initialize()))
-    try:
-        yield
-    finally:
-        net.callbacks_.remove(("validation", watch))
-
-
 TaskT = TypeVar("TaskT", bound=Task)
 
 
-class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
+class BaseCollisionEstimator(CallbackParams, Generic[TaskT]):
     """The fit that the estimators share; each says what its net is to learn, and how.
 
     An estimator defines `_task`, which checks its input, and `_learn`, which trains a
@@ -417,7 +401,7 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
 
     def _check_params(self) -> None:
         """Raise an error unless the parameters are what they may be."""
-        check_callbacks(self.callbacks)
+        check_callbacks(self.callbacks, getattr(self, "early_stopping", False))
         open_memory(self.memory)
 
     def _task(
@@ -578,7 +562,7 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
             optimizer=functools.partial(make_optimizer, self.optimizer),
             optimizer__weight_decay=self.weight_decay,
             iterator_train__seed=0,
-            callbacks=copy.deepcopy(self.callbacks),
+            callbacks=list(self.callbacks or []),
             device=str(samples.source.device),
             verbose=self.verbose,
             mixed_precision=self.mixed_precision,
@@ -596,7 +580,8 @@ class BaseCollisionEstimator(BaseEstimator, Generic[TaskT]):
     def _copy_net(self, **params: Any) -> CollisionNet:
         """Return a copy of the net with the present parameters, to go on with."""
         net = copy.deepcopy(self.net_)
-        net.set_params(batch_size=self.batch_size, **params)
+        net.set_params(batch_size=self.batch_size, verbose=self.verbose, **params)
+        net.go_on_with(self.callbacks or [], self.net_)
         return net
 
     def _keep(self, net: CollisionNet, source: Source, task: TaskT, plan: Plan) -> None:

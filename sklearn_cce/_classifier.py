@@ -24,13 +24,12 @@ from sklearn_cce._base import (
     Plan,
     Task,
     loss_params,
-    watched,
 )
 from sklearn_cce._checks import Interval, StrOptions, check_weight, fit_context
 from sklearn_cce._graph.geometry import Geometry
 from sklearn_cce._graph.spreading import spread_labels
 from sklearn_cce._training.batches import Samples
-from sklearn_cce._training.callbacks import Validation
+from sklearn_cce._training.callbacks import Validation, watched
 from sklearn_cce._training.inference import infer, most_probable, probabilities
 from sklearn_cce._training.net import CollisionNet
 from sklearn_cce._training.process import drawing
@@ -177,7 +176,8 @@ default='auto'
         Where to keep graphs of neighbours, for further fits to the same samples: the
         path of a directory, or a memory of joblib. None: nowhere.
     callbacks : list of skorch callbacks, default=None
-        Copied, and called during the training.
+        Called during the training, each as it is, or ``(name, callback)``; as in skorch
+        they are initialised for every new network. The user guide says which work.
     checkpoint : str, path or None, default=None
         Folder in which `fit` writes after every epoch where it stands. If it is killed,
         a `fit` with the same parameters and data goes on from there, and ends with the

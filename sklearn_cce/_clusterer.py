@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +18,6 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     ClusterMixin,
     TransformerMixin,
-    clone,
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
@@ -228,7 +228,8 @@ class CollisionClusterer(
         Where to keep graphs of neighbours and starts, for further fits to the same
         samples: the path of a directory, or a memory of joblib. None: nowhere.
     callbacks : list of skorch callbacks, default=None
-        Copied, and called during the training.
+        Called during the training, each as it is, or ``(name, callback)``; as in skorch
+        they are initialised for every new network. The user guide says which work.
     checkpoint : str, path or None, default=None
         Folder in which `fit` writes after every epoch where it stands. If it is killed,
         a `fit` with the same parameters and data goes on from there, and ends with the
@@ -508,7 +509,7 @@ class CollisionClusterer(
                 f"start_labels needs init='spectral'; got init={self.init!r}."
             )
         device = self._device(goes_on=False)
-        source = check_samples(clone(self), X, device, reset=True, training=True)
+        source = check_samples(copy.copy(self), X, device, reset=True, training=True)
         if len(source) > LARGEST_GRAPH:
             raise ValueError(
                 f"X must have at most {LARGEST_GRAPH} samples here; got {len(source)}."
@@ -529,7 +530,7 @@ class CollisionClusterer(
             memory, k = open_memory(self.memory), self._n_neighbors
             first = Geometry(samples, views, max(numbers), k, memory=memory)
             for K in numbers:
-                one = clone(self).set_params(n_clusters=K)
+                one: Any = copy.copy(self).set_params(n_clusters=K)
                 start = one._start(first.with_groups(K), seed)
                 found.append(start.labels.argmax(1))
         return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,37 +16,6 @@ from tqdm.auto import tqdm
 from sklearn_cce._training.inference import infer, most_probable
 from sklearn_cce._training.sources import Source
 from sklearn_cce._training.validation import hits
-
-RESERVED = {
-    "checkpoint",
-    "epoch_timer",
-    "progress",
-    "convergence",
-    "annealing",
-    "order",
-    "validation",
-}
-"""Names of the callbacks that a fit adds itself."""
-
-
-def check_callbacks(callbacks: list | None) -> None:
-    """Raise an error unless every entry is a callback, or one with a name."""
-    accepted = (
-        "callbacks must be a list of skorch.callbacks.Callback, or of (name, callback) "
-        "with names that differ"
-    )
-    names = []
-    for entry in callbacks or []:
-        named = isinstance(entry, tuple)
-        if named and not (len(entry) == 2 and isinstance(entry[0], str)):
-            raise TypeError(f"{accepted}; got {entry!r} in it.")
-        if not hasattr(entry[1] if named else entry, "on_train_begin"):
-            raise TypeError(f"{accepted}; got {entry!r} in it.")
-        names += [entry[0]] if named else []
-    if len(set(names)) < len(names) or RESERVED & set(names):
-        raise ValueError(
-            f"{accepted}, and from {sorted(RESERVED)}; got the names {names}."
-        )
 
 
 class Progress(Callback):
@@ -177,4 +148,19 @@ class Validation(EarlyStopping):
         right = hits(classes, self.targets)
         accuracy = float(np.average(right, weights=self.weight))
         net.history.record("valid_accuracy", accuracy)
+        net.history.record("valid_accuracy_best", self._is_score_improved(accuracy))
         super().on_epoch_end(net, **kwargs)
+
+
+@contextlib.contextmanager
+def watched(net: NeuralNet, watch: Callback | None) -> Iterator[None]:
+    """Let a callback watch a net inside the block, before those of the user."""
+    if watch is None:
+        yield
+        return
+    own = net.callbacks_
+    net.callbacks_ = [("validation", watch.initialize()), *own]
+    try:
+        yield
+    finally:
+        net.callbacks_ = own

@@ -175,6 +175,8 @@ class Saving(Callback):
         net.n_used_, net.interrupted_ = self.state["n_used"], False
         net.history = History(self.state["history"])
         self.n_before = self.state["n_before"]
+        if self.converged is not None:  # no training begins, which would do this
+            self.restore_callbacks(net)
 
     def n_done(self, net: NeuralNet) -> int:
         """Return how many epochs of the training were made."""
@@ -185,13 +187,19 @@ class Saving(Callback):
         if self.state is None:
             return
         net.clusters_ = self.state["clusters"].to(net.device)
-        net.n_used_ = self.state["n_used"]
+        net.n_used_, net.best_loss_ = self.state["n_used"], self.state["best_loss"]
+        self.restore_callbacks(net)
+
+    def restore_callbacks(self, net: NeuralNet) -> None:
+        """Give all callbacks back what they had learnt."""
+        states = self.state["callbacks"] if self.state is not None else {}
         for name, callback in net.callbacks_:
-            restore_callback(callback, self.state["callbacks"].get(name, {}))
+            restore_callback(callback, states.get(name, {}))
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Write where the net stands."""
-        self.write(net, None)
+        """Write where the net stands, unless the training ends here."""
+        if not net.stopped_:
+            self.write(net, None)
 
     def write(self, net: NeuralNet, converged: bool | None) -> None:
         """Write all that the training needs to go on, or to have ended.
@@ -208,6 +216,7 @@ class Saving(Callback):
             "optimizer": net.optimizer_.state_dict(),
             "prices": net.prices_,
             "n_used": net.n_used_,
+            "best_loss": getattr(net, "best_loss_", None),
             "clusters": getattr(net, "clusters_", None),
             "n_before": self.n_before,
             "history": [plain(row) for row in net.history.to_list()],

@@ -21,15 +21,17 @@ from sklearn_cce._training.inference import overflowing
 from sklearn_cce._training.process import drawing, renew_drawing, seed_of
 from sklearn_cce._training.projection import projected
 from sklearn_cce._training.ranks import ALONE, Ranks, flag
+from sklearn_cce._training.user_callbacks import RESERVED
 from sklearn_cce.pseudo_labels._batch import initial_prices, update_pseudo_labels
 
-ENDS = ("on_train_begin", "on_train_end")
+ENDS = ("on_train_begin", "on_epoch_end", "on_train_end")
 """What every callback must be told, also if another one asks to stop then."""
 
 UNIQUE_AT_ONCE = 2**20
 """Clusters of so many samples are sorted at a time."""
 
 ONLY_TRAINING = (
+    "best_loss_",
     "clusters_",
     "clusters_before_",
     "marginals_",
@@ -81,6 +83,7 @@ class CollisionNet(NeuralNet):
     # one that is pickled in training loads with two networks.
     cuda_dependent_attributes_ = ["trained_", "prior_", "prices_"]
 
+    callbacks_: list[tuple[str, Callback]]
     module_: torch.nn.Module
     prior_: Tensor
     prices_: Tensor
@@ -115,6 +118,7 @@ class CollisionNet(NeuralNet):
             iterator_train=Batches,
             train_split=None,
             predict_nonlinearity=None,
+            use_caching=False,
             **kwargs,
         )
 
@@ -124,6 +128,31 @@ class CollisionNet(NeuralNet):
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
         progress = [("progress", Progress())] if self.verbose else []
         return [("epoch_timer", EpochTimer()), *progress]
+
+    # A callback is the user's, and may hold what cannot be copied.
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the callbacks out of a copy of the net, and of one that is pickled."""
+        own = {"callbacks": [], "callbacks_": self._default_callbacks}
+        return super().__getstate__() | own
+
+    def go_on_with(self, callbacks: list, last: CollisionNet) -> None:
+        """Use callbacks, and initialise them unless the last net had the same ones.
+
+        Parameters
+        ----------
+        callbacks : list
+            Callbacks, or names and callbacks.
+        last : CollisionNet
+            The net that this one is a copy of.
+        """
+        self.callbacks = list(callbacks)
+        self.may_draw = self.may_draw or bool(callbacks)
+        if [*map(id, callbacks)] == [*map(id, last.callbacks)]:
+            known = [entry for entry in last.callbacks_ if entry[0] not in RESERVED]
+            self.callbacks_ = self._default_callbacks + known
+        else:
+            with drawing():
+                self.initialize_callbacks()
 
     # The prior and the prices go with a network, and live as long.
     def initialize_module(self) -> CollisionNet:
@@ -298,7 +327,7 @@ class CollisionNet(NeuralNet):
     def on_train_begin(self, net: NeuralNet, X: Samples, **kwargs: Any) -> None:
         """Forget the clusters of earlier data."""
         self.stopped_ = self.interrupted_ = False
-        self.n_used_ = 0
+        self.n_used_, self.best_loss_ = 0, math.inf
         self.targets_known_ = X.target is not None and bool(X.target.isfinite().all())
         self.clusters_ = torch.full(
             (len(X),), -1, dtype=torch.int32, device=self.device
@@ -329,7 +358,7 @@ class CollisionNet(NeuralNet):
         step_fn: Callable,
         **fit_params: Any,
     ) -> None:
-        """Run one epoch without waiting for the device before its end."""
+        """Run one epoch; the device is waited for at its end only, or by callbacks."""
         if iterator is None:
             return
         total, n_steps = torch.zeros(1, device=self.device, dtype=torch.float32), 0
@@ -340,12 +369,19 @@ class CollisionNet(NeuralNet):
                     step = step_fn(batch, **fit_params)
                     total += step["loss"].detach()
                     n_steps += 1
+                    self._record_batch(batch[1], step["loss"])
                     self.notify("on_batch_end", batch=batch, training=training, **step)
         except KeyboardInterrupt:
             if n_steps:
                 self._record(total, n_steps)
             raise
         self._record(total, n_steps)
+
+    def _record_batch(self, info: BatchInfo, loss: Tensor) -> None:
+        """Note what callbacks may look for in the row of a batch."""
+        if self.callbacks:
+            self.history.record_batch("train_loss", loss.item())
+            self.history.record_batch("train_batch_size", len(info.rows))
 
     def _combine(self, total: Tensor) -> Tensor:
         """Bring together what the processes saw of an epoch; return the mean loss."""
@@ -372,8 +408,11 @@ class CollisionNet(NeuralNet):
             )
         used = [part.unique() for part in self.clusters_.split(UNIQUE_AT_ONCE)]
         self.n_used_ = int((torch.cat(used).unique() >= 0).sum())
+        best, self.best_loss_ = loss < self.best_loss_, min(loss, self.best_loss_)
         shares = self.marginals_ / self.marginals_.sum()
+        self.history.record("train_batch_count", n_steps)
         self.history.record("train_loss", loss)
+        self.history.record("train_loss_best", best)
         self.history.record("balance", float(torch.special.entr(shares).sum()))
         self.history.record("changed", float(self.n_changed_) / len(self.clusters_))
 

@@ -40,7 +40,8 @@ class Seen(Callback):
         self.seen[-1].append(self.read(net))
 
 
-ORDERS = [("seen", Seen(lambda net: net.criterion_.options["order"]))]
+def orders():
+    return [("seen", Seen(lambda net: net.criterion_.options["order"]))]
 
 
 def seen_by(estimator):
@@ -61,7 +62,7 @@ def test_without_a_start_the_fairness_weight_comes_from_10(weight, data):
 
 def test_the_order_rises_from_1_to_2_in_self_labelling(data):
     close = np.random.default_rng(0).normal(size=data.shape)
-    clusterer = cluster(callbacks=ORDERS, max_epochs=8).fit(close)
+    clusterer = cluster(callbacks=orders(), max_epochs=8).fit(close)
     learning, labelling = seen_by(clusterer)
     assert (learning == 2).all()
     assert labelling[0] == 1 and 1.7 < labelling[-1] < 2
@@ -71,12 +72,12 @@ def test_the_order_rises_from_1_to_2_in_self_labelling(data):
 
 @pytest.mark.parametrize("order", [0, 1.25, np.float32(3)])
 def test_an_order_is_kept(order, data):
-    clusterer = cluster(callbacks=ORDERS, loss=order, max_epochs=4).fit(data)
+    clusterer = cluster(callbacks=orders(), loss=order, max_epochs=4).fit(data)
     assert all((seen == order).all() for seen in seen_by(clusterer))
 
 
 def test_chunks_are_learnt_with_collision(data):
-    streamed = cluster(callbacks=ORDERS).partial_fit(data)
+    streamed = cluster(callbacks=orders()).partial_fit(data)
     expected = cluster(loss="collision").partial_fit(data)
     assert np.array_equal(streamed.predict_proba(data), expected.predict_proba(data))
 
@@ -84,7 +85,7 @@ def test_chunks_are_learnt_with_collision(data):
 def test_a_classifier_with_a_rising_order(data):
     y = np.arange(len(data)) % 2
     params = {"loss": "rising", "max_epochs": 4, "random_state": 0}
-    model = CollisionClassifier(callbacks=ORDERS, **params)
+    model = CollisionClassifier(callbacks=orders(), **params)
     (seen,) = seen_by(model.fit(data, y))
     assert seen[0] == 1 and (np.diff(seen) > 0).all() and seen[-1] < 2
 
