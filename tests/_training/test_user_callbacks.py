@@ -5,7 +5,6 @@ import pickle
 import types
 
 import numpy as np
-import optuna
 import pytest
 import torch
 from sklearn.base import clone
@@ -167,10 +166,13 @@ class Pruning(Callback):
         epoch = len(net.history) - 1
         self._trial.report(net.history[-1, self._monitor], epoch)
         if self._trial.should_prune():
+            optuna = pytest.importorskip("optuna")
             raise optuna.TrialPruned(f"Trial was pruned at epoch {epoch}.")
 
 
 def test_a_trial_of_optuna_is_pruned(data, y):
+    optuna = pytest.importorskip("optuna")
+
     before = classify().fit(data, y)
 
     def objective(trial):
