@@ -62,6 +62,7 @@ from sklearn_cce._training.making import (
 )
 from sklearn_cce._training.net import CollisionNet
 from sklearn_cce._training.process import drawing, seeded, usual_settings
+from sklearn_cce._training.progress import showing
 from sklearn_cce._training.ranks import ALONE, Ranks, joined
 from sklearn_cce._training.sources import Source, TensorSource
 from sklearn_cce._training.user_callbacks import CallbackParams, check_callbacks
@@ -353,7 +354,8 @@ class BaseCollisionEstimator(CallbackParams, Generic[TaskT]):
                 seed = self._unfinished(folder, source, task, goes_on, seed)
             seed = ranks.share(seed)
             task = self._with_watch(task, source, seed)
-            with seeded(seed, device):
+            shown = self.verbose > 0 and not ranks.rank
+            with seeded(seed, device), showing(shown):
                 memory = self.memory
                 if memory is None and folder is not None:
                     memory = folder.starts

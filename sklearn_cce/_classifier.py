@@ -191,7 +191,8 @@ default='auto'
         gives bit-identical results on one device. Global random states are neither
         read nor changed.
     verbose : int, default=0
-        Whether to print the progress.
+        Whether to show bars on stderr: of every training, and of other parts of a fit
+        that take longer than a second. 0: nothing is printed.
 
     Attributes
     ----------
@@ -202,10 +203,11 @@ default='auto'
     module_ : torch.nn.Module
         The trained network.
     history_ : skorch.history.History
-        One row an epoch: ``train_loss``, ``balance`` (the entropy of the predicted
+        One row an epoch: ``train_loss``, ``train_loss_best`` (whether it is the
+        smallest of this training so far), ``balance`` (the entropy of the predicted
         classes' shares, in nats), ``changed`` (the share of samples whose predicted
         class changed), ``dur`` (seconds) and, with `early_stopping`,
-        ``valid_accuracy``.
+        ``valid_accuracy`` and ``valid_accuracy_best``.
     n_iter_ : int
         Number of epochs run.
     n_features_in_ : int

@@ -58,6 +58,7 @@ from sklearn_cce._training.inference import infer, most_probable, probabilities
 from sklearn_cce._training.inputs import check_samples
 from sklearn_cce._training.net import CollisionNet
 from sklearn_cce._training.process import drawing, seeded
+from sklearn_cce._training.progress import showing
 from sklearn_cce._training.shares import check_shares
 from sklearn_cce._training.sources import Source
 from sklearn_cce.model_selection import silhouette_scorer
@@ -243,7 +244,8 @@ class CollisionClusterer(
         gives bit-identical results on one device. Global random states are neither
         read nor changed.
     verbose : int, default=0
-        Whether to print the progress.
+        Whether to show bars on stderr: of every training, and of other parts of a fit
+        that take longer than a second. 0: nothing is printed.
 
     Attributes
     ----------
@@ -255,7 +257,8 @@ class CollisionClusterer(
         The trained network; its outputs are the logits of the clusters in the order
         of `labels_`.
     history_ : skorch.history.History
-        One row an epoch: ``train_loss``, ``balance`` (the entropy of the clusters'
+        One row an epoch: ``train_loss``, ``train_loss_best`` (whether it is the
+        smallest of this training so far), ``balance`` (the entropy of the clusters'
         shares, in nats; at most ln K), ``changed`` (the share of samples whose cluster
         changed) and ``dur`` (seconds).
     n_iter_ : int
@@ -525,7 +528,7 @@ class CollisionClusterer(
     def _start_labels(self, source: Source, numbers: list[int]) -> list[np.ndarray]:
         views = make_views(self.views, self._n_axes(source))
         seed, found = draw_seed(self.random_state), []
-        with seeded(seed, source.device):
+        with seeded(seed, source.device), showing(self.verbose > 0):
             samples = make_samples(source, None, 0, None)
             memory, k = open_memory(self.memory), self._n_neighbors
             first = Geometry(samples, views, max(numbers), k, memory=memory)

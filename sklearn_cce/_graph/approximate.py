@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+
+from sklearn_cce._training.progress import progress
 
 LISTS_PER_ROOT, N_PROBES = 4, 16
 """Number of lists per square root of the number of samples, and how many of them are
@@ -53,7 +56,8 @@ def nearly_nearest(Z: np.ndarray, n_neighbors: int, n_threads: int) -> np.ndarra
     # OpenMP counts threads for each thread that calls it: one of its own changes
     # nothing for others, and leaves no idle ones behind that a fork would wait for.
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(search, Z, n_neighbors, n_threads).result()
+        in_context = copy_context().run
+        return thread.submit(in_context, search, Z, n_neighbors, n_threads).result()
 
 
 def search(Z: np.ndarray, n_neighbors: int, n_threads: int) -> np.ndarray:
@@ -65,7 +69,7 @@ def search(Z: np.ndarray, n_neighbors: int, n_threads: int) -> np.ndarray:
     index, lists = fill(faiss, Z)
     faiss.omp_set_num_threads(n_threads)
     found = np.empty((len(Z), n_neighbors), np.int32)
-    for first in range(0, len(Z), BLOCK):
+    for first in progress(range(0, len(Z), BLOCK), "neighbours"):
         rows = slice(first, first + BLOCK)
         links = look_up(index, Z[rows], lists[rows], n_neighbors + 1)
         found[rows] = others(links, np.arange(first, first + len(links)))

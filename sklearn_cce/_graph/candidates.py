@@ -24,6 +24,7 @@ from sklearn_cce._graph.remembered import (
     generator,
     remembered,
 )
+from sklearn_cce._training.progress import progress
 
 SHAPES = ((1.5, 0), (2, 0), (2, 10), (3, 10))
 """Groups per cluster, and exponent of the eigenvalues, of the candidates in turn."""
@@ -201,7 +202,7 @@ def find_groups(
     """Return what candidates are made of; the state is that of the generator."""
     n_most, rng, found = min(3 * n_clusters, len(Z)), generator(state), []
     values, vectors = eigenvectors(affinity, n_most, rng)
-    for i in range(n_spectral):
+    for i in progress(range(n_spectral), "spectral clusterings"):
         ratio, power = SHAPES[i % len(SHAPES)]
         n_groups = min(int(ratio * n_clusters), n_most)
         powers = np.maximum(values, 0) ** power
@@ -263,7 +264,7 @@ def find_candidates(
             state,
         ),
     )
-    for fine in groups.fine:
+    for fine in progress(groups.fine, "candidate clusterings"):
         shares = pair_shares(affinity, fine.labels, fine.n_groups)
         labels = merge_groups(shares, n_clusters, balance.weight)[fine.labels]
         labels = named_as_wanted(labels, balance.prior, weight)

@@ -28,6 +28,7 @@ from sklearn_cce._graph.start import Start, initial_labels
 from sklearn_cce._training.batches import Samples, Walk, rows_for_scale
 from sklearn_cce._training.inference import infer
 from sklearn_cce._training.process import once
+from sklearn_cce._training.progress import progress, showing
 from sklearn_cce._training.ranks import ALONE, Ranks
 from sklearn_cce._training.sources import BLOCK, PartSource, Source, take
 from sklearn_cce.modules import input_scaling
@@ -158,7 +159,8 @@ class Geometry:
     def embedding(self) -> Tensor:
         """Features of the samples, of shape (n_samples, n_components)."""
         source = self.samples.source
-        return torch.from_numpy(infer(self.embedder, source)).to(source.device)
+        Z = infer(self.embedder, source, name="projection")
+        return torch.from_numpy(Z).to(source.device)
 
     @once
     def distinct(self) -> Distinct:
@@ -260,10 +262,11 @@ class Geometry:
         n, k = len(self.samples), neighbors.n_neighbors or self.n_neighbors
         warn_if_slow(n, self.samples.source.device)
         table = np.empty((n, k), np.int32)
-        for rows in parts_for_search(n):
+        for rows in progress(parts_for_search(n), "neighbours", n_parts_for_search(n)):
             part = self._part(Samples(PartSource(self.samples.source, rows)))
             vars(part)["angles"], part._axes = self.angles, self._axes
-            own, found = rows.numpy().astype(np.int32), part._table(neighbors)
+            with showing(False):
+                own, found = rows.numpy().astype(np.int32), part._table(neighbors)
             if not found.shape[1]:
                 found = np.arange(len(own))[:, None]
             table[own] = own[found[:, np.arange(k) % found.shape[1]]]
@@ -405,6 +408,11 @@ def rows_for_start(n_samples: int, seed: int) -> Tensor | None:
     return torch.from_numpy(np.sort(rows))
 
 
+def n_parts_for_search(n_samples: int) -> int:
+    """Return how many parts there are."""
+    return math.ceil(n_samples / (FILLED * LARGEST_GRAPH))
+
+
 def parts_for_search(n_samples: int) -> Iterator[Tensor]:
     """Yield which samples are in each of the parts that neighbours are looked for in.
 
@@ -420,7 +428,7 @@ def parts_for_search(n_samples: int) -> Iterator[Tensor]:
     Tensor of shape (n_rows,), int64
         Rising indices.
     """
-    n_parts = math.ceil(n_samples / (FILLED * LARGEST_GRAPH))
+    n_parts = n_parts_for_search(n_samples)
     block = min(BLOCK, -(-n_samples // n_parts))
     number = torch.arange(n_samples) // block % n_parts
     for part in range(n_parts):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sklearn_cce._checks import warn
 from sklearn_cce._graph.approximate import is_available, nearly_nearest
+from sklearn_cce._training.progress import progress
 
 BLOCK_VALUES = 2**24
 """Similarities are held for about so many pairs of samples at a time."""
@@ -130,7 +131,7 @@ def nearest(Z: Tensor, n_neighbors: int) -> Tensor:
     half = Z.square().sum(1) / 2
     block = max(BLOCK_VALUES // len(Z), 1)
     found = []
-    for first in range(0, len(Z), block):
+    for first in progress(range(0, len(Z), block), "neighbours"):
         similarity = torch.addmm(-half, Z[first : first + block], Z.T)
         similarity.diagonal(offset=first).fill_(-torch.inf)
         found.append(similarity.topk(n_neighbors, dim=1).indices.int().cpu())

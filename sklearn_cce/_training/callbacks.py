@@ -11,9 +11,9 @@ import numpy as np
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping
 from skorch.utils import noop
-from tqdm.auto import tqdm
 
 from sklearn_cce._training.inference import infer, most_probable
+from sklearn_cce._training.progress import bar
 from sklearn_cce._training.sources import Source
 from sklearn_cce._training.validation import hits
 
@@ -23,7 +23,7 @@ class Progress(Callback):
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Open the bar."""
-        self.bar_ = tqdm(total=net.max_epochs, unit="epoch")
+        self.bar_ = bar(total=net.max_epochs, desc="training", unit="epoch")
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Move the bar on."""

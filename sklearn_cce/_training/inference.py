@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sklearn_cce._training.process import on_host
+from sklearn_cce._training.progress import progress
 from sklearn_cce._training.sources import Source, check_finite
 
 SMALLEST_BATCH = 16
@@ -51,6 +52,7 @@ def infer(
     module: torch.nn.Module,
     source: Source,
     finish: Callable[[Tensor], Tensor] = Tensor.float,
+    name: str | None = None,
 ) -> np.ndarray:
     """Return the module's outputs in evaluation mode, in chunks of bounded memory.
 
@@ -62,6 +64,8 @@ def infer(
         Samples.
     finish : callable
         Applied to the outputs of each chunk.
+    name : str, default=None
+        What a bar says that this is, where a fit shows bars; None for no bar.
 
     Returns
     -------
@@ -74,18 +78,22 @@ def infer(
         If a sample, or the network's output for it, is not finite.
     """
     with on_host():
-        return infer_chunks(module, source, finish)
+        return infer_chunks(module, source, finish, name)
 
 
 def infer_chunks(
-    module: torch.nn.Module, source: Source, finish: Callable[[Tensor], Tensor]
+    module: torch.nn.Module,
+    source: Source,
+    finish: Callable[[Tensor], Tensor],
+    name: str | None,
 ) -> np.ndarray:
     """Return the outputs, as `infer` does."""
     n, n_values = len(source), max(math.prod(source.shape[1:]), 64)
     device = next(itertools.chain(module.parameters(), module.buffers())).device.type
     chunk = max(CHUNK_VALUES.get(device, 2**20) // n_values, CHUNK_ROWS)
     result = torch.empty(0)
-    for start in range(0, n, chunk):
+    starts = range(0, n, chunk)
+    for start in starts if name is None else progress(starts, name):
         rows = slice(start, start + chunk)
         X = source[rows]
         if source.resident:

@@ -126,8 +126,12 @@ class CollisionNet(NeuralNet):
     # no underscore, but `get_params` reads this.
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
-        progress = [("progress", Progress())] if self.verbose else []
+        progress = [("progress", Progress())] if self._shows else []
         return [("epoch_timer", EpochTimer()), *progress]
+
+    @property
+    def _shows(self) -> bool:
+        return self.verbose > 0 and not self.ranks.rank
 
     # A callback is the user's, and may hold what cannot be copied.
     def __getstate__(self) -> dict[str, Any]:

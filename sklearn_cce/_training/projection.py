@@ -43,5 +43,6 @@ def projected(module: nn.Module, samples: Samples) -> tuple[Samples, nn.Module]:
     if not fits:
         return samples, module
     head = nn.Sequential(flatten, scaling).eval()
-    X = torch.from_numpy(infer(head, samples.source)).to(samples.source.device)
+    Z = infer(head, samples.source, name="projection")
+    X = torch.from_numpy(Z).to(samples.source.device)
     return replace(samples, source=TensorSource(X)), nn.Sequential(*body)
