@@ -54,7 +54,13 @@ from sklearn_cce._graph.start import Start
 from sklearn_cce._training.batches import N_TRIED, Samples, make_samples, n_batches
 from sklearn_cce._training.causes import Outcome, likely_cause
 from sklearn_cce._training.heads import shift_outputs
-from sklearn_cce._training.inference import infer, most_probable, probabilities
+from sklearn_cce._training.inference import (
+    choice,
+    group_means,
+    infer,
+    most_probable,
+    probabilities,
+)
 from sklearn_cce._training.inputs import check_samples
 from sklearn_cce._training.net import CollisionNet
 from sklearn_cce._training.process import drawing, seeded
@@ -241,6 +247,13 @@ class CollisionClusterer(
     ----------
     labels_ : ndarray of shape (n_samples,), int64
         Cluster of every training sample. The clusters that are used come first.
+    probabilities_ : ndarray of shape (n_samples,), float32
+        Probability of the cluster of every training sample, as `predict_proba` has it.
+    cluster_centers_ : ndarray of shape (n_clusters, n_features), float64
+        Weighted means of the training samples of each cluster, where X is a table; they
+        describe the clusters, but the network assigns samples to these. NaN where a
+        cluster has no sample of positive weight. After `partial_fit`, means of the last
+        chunk. There are none for samples with more axes.
     net_ : CollisionNet
         The trained skorch net.
     module_ : torch.nn.Module
@@ -410,8 +423,8 @@ class CollisionClusterer(
         Returns
         -------
         CollisionClusterer
-            The fitted estimator. Its `labels_` are those of this chunk, and may leave
-            out clusters.
+            The fitted estimator. Its `labels_`, `probabilities_` and `cluster_centers_`
+            are those of this chunk, and may leave out clusters.
 
         Raises
         ------
@@ -699,12 +712,28 @@ class CollisionClusterer(
     def _conclude(
         self, source: Source, task: Task, plan: Plan, converged: bool
     ) -> None:
-        with self.net_.drawing():
-            self.labels_ = infer(self.module_, source, most_probable)
+        self._assign(source)
         if not plan.one_pass:
             self.net_.optimizer_.state.clear()
             self._order_clusters(source, task.weight)
+        self._find_centers(source, task.weight)
+        if not plan.one_pass:
             self._warn(source, task, plan, converged)
+
+    def _assign(self, source: Source) -> None:
+        """Set the cluster of every training sample, and how probable it is."""
+        with self.net_.drawing():
+            found = infer(self.module_, source, choice)
+        self.labels_ = found[:, 0].astype(np.int64)
+        self.probabilities_ = found[:, 1].copy()
+
+    def _find_centers(self, source: Source, weight: np.ndarray | None) -> None:
+        """Set the means of the clusters, where X is a table."""
+        self.__dict__.pop("cluster_centers_", None)
+        if len(source.shape) == 2:
+            self.cluster_centers_ = group_means(
+                source, self.labels_, weight, self.n_clusters
+            )
 
     def _start(self, geometry: Geometry, seed: int) -> Start | None:
         """Return what the network learns first, if anything."""
@@ -798,8 +827,7 @@ class CollisionClusterer(
         if (order[1:] > order[:-1]).all():
             return
         self.net_.reorder(order, source[: min(len(source), N_TRIED)])
-        with self.net_.drawing():
-            self.labels_ = infer(self.module_, source, most_probable)
+        self._assign(source)
 
     def _warn(self, source: Source, task: Task, plan: Plan, converged: bool) -> None:
         """Say that clusters are missing, or else that the training ended early."""
