@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copyreg
 import functools
 import math
 from collections.abc import Callable, Iterable
@@ -21,6 +22,12 @@ from sklearn_cce._training.inference import overflowing
 from sklearn_cce._training.process import drawing, renew_drawing, seed_of
 from sklearn_cce._training.projection import projected
 from sklearn_cce._training.ranks import ALONE, Ranks, flag
+from sklearn_cce._training.storing import (
+    Whole,
+    params_of_state,
+    plain_state,
+    restore,
+)
 from sklearn_cce.pseudo_labels._batch import initial_prices, update_pseudo_labels
 
 ENDS = ("on_train_begin", "on_train_end")
@@ -114,6 +121,24 @@ class CollisionNet(NeuralNet):
             predict_nonlinearity=None,
             **kwargs,
         )
+
+    # skorch's has a pickle in it, which would run code also where no pickle is read.
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a trained net is, in numbers, text and names of classes."""
+        return plain_state(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become the net of a state; only that of a pickle may run code."""
+        if isinstance(state, Whole):
+            super().__setstate__(dict(state))
+            return
+        self.__init__(**params_of_state(state))  # type: ignore[misc]
+        restore(self, state)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple:
+        """Return all of the net, for a pickle or a copy."""
+        new: Any = vars(copyreg)["__newobj__"]
+        return new, (type(self),), Whole(super().__getstate__())
 
     # skorch's measure and print what it records of batches. `get_default_callbacks` has
     # no underscore, but `get_params` reads this.
