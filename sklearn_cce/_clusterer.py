@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, Literal
@@ -30,6 +30,7 @@ from sklearn_cce._base import (
     BaseCollisionEstimator,
     Plan,
     Task,
+    all_or_nothing,
     draw_seed,
     loss_params,
 )
@@ -438,6 +439,54 @@ class CollisionClusterer(
         goes_on = hasattr(self, "net_")
         return self._fit(X, sample_weight, goes_on=goes_on, one_pass=True)
 
+    def load_weights(
+        self, weights: Mapping[str, torch.Tensor], in_shape: int | Sequence[int]
+    ) -> CollisionClusterer:
+        """Predict with weights that were trained before, without a fit.
+
+        The parameters, above all `module` and `n_clusters`, must make the network
+        that the weights are of.
+
+        Parameters
+        ----------
+        weights : mapping from str to Tensor
+            What ``module_.state_dict()`` was, as safetensors reads it.
+        in_shape : int or tuple of int
+            Number of features, or the shape of a sample with more than one axis.
+
+        Returns
+        -------
+        CollisionClusterer
+            An estimator that predicts, and whose training can go on. It has no
+            `labels_`, as it saw no samples.
+
+        Raises
+        ------
+        ValueError
+            If the weights are of another network; the estimator is then as it was.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_cce import CollisionClusterer
+        >>> X, y = load_iris(return_X_y=True)
+        >>> trained = CollisionClusterer(3, max_epochs=10, random_state=0).fit(X)
+        >>> weights = trained.module_.state_dict()
+        >>> again = CollisionClusterer(3).load_weights(weights, in_shape=4)
+        >>> bool((again.predict(X) == trained.predict(X)).all())
+        True
+        """
+        self._validate_params()
+        with all_or_nothing(self):
+            self._check_params()
+            params = self._net_params() | {
+                "prior": self._balance().prior,
+                "lr": self._learning_rate(),
+            }
+            K = self.n_clusters
+            self._load(weights, in_shape, K, f"n_clusters={K}", params)
+        return self
+
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the most probable cluster of every sample.
 
@@ -585,13 +634,23 @@ class CollisionClusterer(
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _learning_rate(self, geometry: Geometry) -> float:
+    def _net_params(self) -> dict[str, Any]:
+        """Return the parameters of a new net that the estimator's say."""
+        return {
+            **loss_params(self.loss),
+            "fairness_weight": self.fairness_weight,
+            "pseudo_labels": self.pseudo_labels,
+        }
+
+    def _learning_rate(self, geometry: Geometry | None = None) -> float:
         """Return the learning rate at the beginning of a training."""
         if not isinstance(self.lr, str):
             return self.lr
         name = self.module if isinstance(self.module, str) else ""
         rate = LEARNING_RATES.get(name, LEARNING_RATE)
-        return rate * geometry.crowding if name in FLATTENING else rate
+        if geometry is None or name not in FLATTENING:
+            return rate
+        return rate * geometry.crowding
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -652,18 +711,13 @@ class CollisionClusterer(
             raise ValueError(
                 f"n_samples={len(source)} should be >= n_clusters={self.n_clusters}."
             )
-        params = {
-            **loss_params(self.loss),
-            "fairness_weight": self.fairness_weight,
-            "pseudo_labels": self.pseudo_labels,
-        }
         return Task(
             n_outputs=self.n_clusters,
             outputs=f"n_clusters={self.n_clusters}",
             views=make_views(self.views, self._n_axes(source)),
             weight=check_weight(sample_weight, source),
             target=None if goes_on else self._check_init(len(source)),
-            params=params,
+            params=self._net_params(),
             needs_graph=self._init_is("spectral"),
         )
 

@@ -14,7 +14,7 @@ import sklearn_cce
 from sklearn_cce._training.net import CollisionNet
 from sklearn_cce.modules import Scaling
 from sklearn_cce.views import GaussianNoise, Neighbors
-from tests.helpers import classify, cluster, small
+from tests.helpers import assert_untouched, classify, cluster, small
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -139,3 +139,69 @@ def test_trusted_types_are_there():
     for name in sklearn_cce.TRUSTED_TYPES:
         module, _, kind = name.rpartition(".")
         assert hasattr(pytest.importorskip(module), kind), name
+
+
+# Weights alone, and ONNX
+
+
+@pytest.mark.parametrize("module", ["mlp", "linear", Net, small])
+@pytest.mark.parametrize("double", [False, True])
+@pytest.mark.parametrize("make", [cluster, classify])
+def test_weights_predict_without_a_fit(make, double, module, X, y, tmp_path):
+    safetensors = pytest.importorskip("safetensors.torch")
+    samples = X.astype(np.float64) * 1e-3 + 1e9 if double else X
+    fitted = make(module=module).fit(samples, y)
+    file = tmp_path / "weights.safetensors"
+    safetensors.save_file(fitted.module_.state_dict(), file)
+    weights = safetensors.load_file(file)
+    classes = {"classes": fitted.classes_} if make is classify else {}
+    before = torch.get_rng_state()
+    new = make(module=module).load_weights(weights, 4, **classes)
+    assert torch.equal(torch.get_rng_state(), before)
+    for method in ("predict", "predict_proba"):
+        expected = getattr(fitted, method)(samples)
+        assert_array_equal(getattr(new, method)(samples), expected)
+    assert new.n_features_in_ == 4 and not hasattr(new, "labels_")
+    new.partial_fit(samples, y).predict(samples)
+
+
+def test_weights_of_another_network_change_nothing(X):
+    fitted = cluster().fit(X)
+    weights = cluster(module="mlp").fit(X).module_.state_dict()
+    assert_untouched(
+        fitted,
+        lambda: fitted.load_weights(weights, 4),
+        ValueError,
+        "weights must be those of the network",
+    )
+
+
+class Probabilities(nn.Module):
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, X):
+        return self.module(X).softmax(1)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("module", ["mlp", "linear", "vgg4"])
+@pytest.mark.parametrize("make", [cluster, classify])
+def test_onnx_has_the_probabilities(make, module, X, y, images, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    samples, labels = (X, y) if module != "vgg4" else (images, np.arange(24) // 12)
+    fitted = make(module=module).fit(samples, labels)
+    file = str(tmp_path / "model.onnx")
+    torch.onnx.export(
+        Probabilities(fitted.module_).eval(),
+        (torch.from_numpy(samples[:2].copy()),),
+        file,
+        input_names=["X"],
+        output_names=["probabilities"],
+        dynamic_shapes={"X": {0: torch.export.Dim("n_samples")}},
+        dynamo=True,
+    )
+    (found,) = runtime.InferenceSession(file).run(None, {"X": samples})
+    np.testing.assert_allclose(found, fitted.predict_proba(samples), atol=1e-5)
