@@ -6,7 +6,7 @@ import contextlib
 import copy
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Generic, Self, TypeVar
@@ -65,9 +65,10 @@ from sklearn_cce._training.process import drawing, seeded, usual_settings
 from sklearn_cce._training.progress import showing
 from sklearn_cce._training.ranks import ALONE, Ranks, joined
 from sklearn_cce._training.sources import Source, TensorSource
+from sklearn_cce._training.storing import take_weights
 from sklearn_cce._training.user_callbacks import CallbackParams, check_callbacks
 from sklearn_cce.losses import LOSSES, RenyiCrossEntropyLoss
-from sklearn_cce.modules import FLATTENING, MODULES, without_head
+from sklearn_cce.modules import FLATTENING, MODULES, sample_shape, without_head
 from sklearn_cce.views import Neighbors, View
 
 ARRAYS = ("sparse matrix", np.ndarray)
@@ -551,33 +552,65 @@ class BaseCollisionEstimator(CallbackParams, Generic[TaskT]):
         self, samples: Samples, n_outputs: int, **params: Any
     ) -> CollisionNet:
         """Return a new net, ready to be trained."""
-        shape = samples.source.shape[1:]
+        source = samples.source
+        net = self._bare_net(
+            source.shape[1:], source.dtype, source.device, n_outputs, **params
+        )
+        with drawing():
+            net.initialize()
+            check_outputs(net.module_, source[:2], n_outputs)
+            fit_scaling(net.module_, samples)
+        net.ranks.copy_first(net.module_.state_dict().values())
+        return net
+
+    def _bare_net(
+        self,
+        shape: tuple[int, ...],
+        dtype: torch.dtype,
+        device: torch.device,
+        n_outputs: int,
+        **params: Any,
+    ) -> CollisionNet:
+        """Return a net that has no network yet."""
         in_shape = shape[0] if len(shape) == 1 else shape
         named = isinstance(self.module, str)
         module = self._modules[self.module] if named else self.module
         named = named and isinstance(self.optimizer, str)
-        net = self._net_type(
-            functools.partial(
-                make_module, module, in_shape, n_outputs, samples.source.dtype
-            ),
+        return self._net_type(
+            functools.partial(make_module, module, in_shape, n_outputs, dtype),
             batch_size=self.batch_size,
             optimizer=functools.partial(make_optimizer, self.optimizer),
             optimizer__weight_decay=self.weight_decay,
             iterator_train__seed=0,
             callbacks=list(self.callbacks or []),
-            device=str(samples.source.device),
+            device=str(device),
             verbose=self.verbose,
             mixed_precision=self.mixed_precision,
             compiled=self.compile,
             may_draw=not named or bool(self.callbacks),
             **params,
         )
-        with drawing():
-            net.initialize()
-            check_outputs(net.module_, samples.source[:2], n_outputs)
-            fit_scaling(net.module_, samples)
-        net.ranks.copy_first(net.module_.state_dict().values())
-        return net
+
+    def _load(
+        self,
+        weights: Mapping[str, torch.Tensor],
+        in_shape: int | Sequence[int],
+        n_outputs: int,
+        outputs: str,
+        params: dict[str, Any],
+    ) -> None:
+        """Take over a network of given weights, as if it had been trained."""
+        shape, device = sample_shape(in_shape), self._device(goes_on=False)
+        double = any(w.dtype == torch.float64 for w in weights.values())
+        dtype = torch.float64 if double else torch.float32
+        net = self._bare_net(shape, dtype, device, n_outputs, **params)
+        take_weights(net, weights)
+        some = torch.zeros((2, *shape), dtype=dtype, device=device)
+        check_outputs(net.module_, some, n_outputs)
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
+        self.n_features_in_, self.n_iter_ = shape[0], 0
+        self._take_over(net, some, shape, outputs)
 
     def _copy_net(self, **params: Any) -> CollisionNet:
         """Return a copy of the net with the present parameters, to go on with."""
@@ -590,9 +623,15 @@ class BaseCollisionEstimator(CallbackParams, Generic[TaskT]):
         """Take over a trained net."""
         self.n_iter_ = len(net.history) - (len(self.history_) if plan.goes_on else 0)
         some = source[: min(len(source), N_TRIED)]
+        self._take_over(net, some, source.shape[1:], task.outputs)
+
+    def _take_over(
+        self, net: CollisionNet, some: torch.Tensor, shape: tuple, outputs: str
+    ) -> None:
+        """Predict with a net from now on, after a look at some samples."""
         net.check_trained(some)
         self.net_ = net
-        self._sample_shape, self._outputs = source.shape[1:], task.outputs
+        self._sample_shape, self._outputs = shape, outputs
         with net.drawing():
             self._shows_body = ends_in_linear(without_order(net.module_), some)
             self._n_features_out = self._represent(TensorSource(some[:1])).shape[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
@@ -23,6 +23,7 @@ from sklearn_cce._base import (
     BaseCollisionEstimator,
     Plan,
     Task,
+    all_or_nothing,
     loss_params,
 )
 from sklearn_cce._checks import Interval, StrOptions, check_weight, fit_context
@@ -404,6 +405,59 @@ default='auto'
         goes_on = hasattr(self, "net_")
         labels = Labels(y, self._check_classes(classes, y, goes_on))
         return self._fit(X, sample_weight, labels, goes_on=goes_on, one_pass=True)
+
+    def load_weights(
+        self,
+        weights: Mapping[str, torch.Tensor],
+        in_shape: int | Sequence[int],
+        classes: ArrayLike,
+    ) -> CollisionClassifier:
+        """Predict with weights that were trained before, without a fit.
+
+        The parameters, above all `module`, must make the network
+        that the weights are of.
+
+        Parameters
+        ----------
+        weights : mapping from str to Tensor
+            What ``module_.state_dict()`` was, as safetensors reads it.
+        in_shape : int or tuple of int
+            Number of features, or the shape of a sample with more than one axis.
+        classes : array-like of shape (n_classes,)
+            What `classes_` was.
+
+
+        Returns
+        -------
+        CollisionClassifier
+            An estimator that predicts, and whose training can go on.
+
+        Raises
+        ------
+        ValueError
+            If the weights are of another network; the estimator is then as it was.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_cce import CollisionClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> trained = CollisionClassifier(max_epochs=10, random_state=0).fit(X, y)
+        >>> weights = trained.module_.state_dict()
+        >>> again = CollisionClassifier()
+        >>> again = again.load_weights(weights, in_shape=4, classes=trained.classes_)
+        >>> bool((again.predict(X) == trained.predict(X)).all())
+        True
+        """
+        self._validate_params()
+        with all_or_nothing(self):
+            self._check_params()
+            found = check_classes(classes)
+            params = self._class_params(found, np.ones(len(found)))
+            outputs = f"classes {found.tolist()}"
+            self._load(weights, in_shape, len(found), outputs, params)
+            self.classes_ = found
+        return self
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the most probable class of every sample.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, Literal
@@ -30,6 +30,7 @@ from sklearn_cce._base import (
     BaseCollisionEstimator,
     Plan,
     Task,
+    all_or_nothing,
     draw_seed,
     loss_params,
 )
@@ -54,7 +55,13 @@ from sklearn_cce._graph.start import Start
 from sklearn_cce._training.batches import N_TRIED, Samples, make_samples, n_batches
 from sklearn_cce._training.causes import Outcome, likely_cause
 from sklearn_cce._training.heads import shift_outputs
-from sklearn_cce._training.inference import infer, most_probable, probabilities
+from sklearn_cce._training.inference import (
+    choice,
+    group_means,
+    infer,
+    most_probable,
+    probabilities,
+)
 from sklearn_cce._training.inputs import check_samples
 from sklearn_cce._training.net import CollisionNet
 from sklearn_cce._training.process import drawing, seeded
@@ -251,6 +258,13 @@ class CollisionClusterer(
     ----------
     labels_ : ndarray of shape (n_samples,), int64
         Cluster of every training sample. The clusters that are used come first.
+    probabilities_ : ndarray of shape (n_samples,), float32
+        Probability of the cluster of every training sample, as `predict_proba` has it.
+    cluster_centers_ : ndarray of shape (n_clusters, n_features), float64
+        Weighted means of the training samples of each cluster, where X is a table; they
+        describe the clusters, but the network assigns samples to these. NaN where a
+        cluster has no sample of positive weight. After `partial_fit`, means of the last
+        chunk. There are none for samples with more axes.
     net_ : CollisionNet
         The trained skorch net.
     module_ : torch.nn.Module
@@ -421,8 +435,8 @@ class CollisionClusterer(
         Returns
         -------
         CollisionClusterer
-            The fitted estimator. Its `labels_` are those of this chunk, and may leave
-            out clusters.
+            The fitted estimator. Its `labels_`, `probabilities_` and `cluster_centers_`
+            are those of this chunk, and may leave out clusters.
 
         Raises
         ------
@@ -435,6 +449,54 @@ class CollisionClusterer(
         """
         goes_on = hasattr(self, "net_")
         return self._fit(X, sample_weight, goes_on=goes_on, one_pass=True)
+
+    def load_weights(
+        self, weights: Mapping[str, torch.Tensor], in_shape: int | Sequence[int]
+    ) -> CollisionClusterer:
+        """Predict with weights that were trained before, without a fit.
+
+        The parameters, above all `module` and `n_clusters`, must make the network
+        that the weights are of.
+
+        Parameters
+        ----------
+        weights : mapping from str to Tensor
+            What ``module_.state_dict()`` was, as safetensors reads it.
+        in_shape : int or tuple of int
+            Number of features, or the shape of a sample with more than one axis.
+
+        Returns
+        -------
+        CollisionClusterer
+            An estimator that predicts, and whose training can go on. It has no
+            `labels_`, as it saw no samples.
+
+        Raises
+        ------
+        ValueError
+            If the weights are of another network; the estimator is then as it was.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_cce import CollisionClusterer
+        >>> X, y = load_iris(return_X_y=True)
+        >>> trained = CollisionClusterer(3, max_epochs=10, random_state=0).fit(X)
+        >>> weights = trained.module_.state_dict()
+        >>> again = CollisionClusterer(3).load_weights(weights, in_shape=4)
+        >>> bool((again.predict(X) == trained.predict(X)).all())
+        True
+        """
+        self._validate_params()
+        with all_or_nothing(self):
+            self._check_params()
+            params = self._net_params() | {
+                "prior": self._balance().prior,
+                "lr": self._learning_rate(),
+            }
+            K = self.n_clusters
+            self._load(weights, in_shape, K, f"n_clusters={K}", params)
+        return self
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the most probable cluster of every sample.
@@ -583,13 +645,21 @@ class CollisionClusterer(
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def _learning_rate(self, geometry: Geometry) -> float:
+    def _net_params(self) -> dict[str, Any]:
+        """Return the parameters of a new net that the estimator's say."""
+        return {
+            **loss_params(self.loss),
+            "fairness_weight": self.fairness_weight,
+            "pseudo_labels": self.pseudo_labels,
+        }
+
+    def _learning_rate(self, geometry: Geometry | None = None) -> float:
         """Return the learning rate at the beginning of a training."""
         if not isinstance(self.lr, str):
             return self.lr
         name = self.module if isinstance(self.module, str) else ""
         rate = LEARNING_RATES.get(name, LEARNING_RATE)
-        if name not in FLATTENING:
+        if geometry is None or name not in FLATTENING:
             return rate
         few = geometry.begun is not geometry.samples
         return rate * geometry.crowding * (FEW_PASSES if few else 1.0)
@@ -653,18 +723,13 @@ class CollisionClusterer(
             raise ValueError(
                 f"n_samples={len(source)} should be >= n_clusters={self.n_clusters}."
             )
-        params = {
-            **loss_params(self.loss),
-            "fairness_weight": self.fairness_weight,
-            "pseudo_labels": self.pseudo_labels,
-        }
         return Task(
             n_outputs=self.n_clusters,
             outputs=f"n_clusters={self.n_clusters}",
             views=make_views(self.views, self._n_axes(source)),
             weight=check_weight(sample_weight, source),
             target=None if goes_on else self._check_init(len(source)),
-            params=params,
+            params=self._net_params(),
             needs_graph=self._init_is("spectral"),
         )
 
@@ -713,12 +778,28 @@ class CollisionClusterer(
     def _conclude(
         self, source: Source, task: Task, plan: Plan, converged: bool
     ) -> None:
-        with self.net_.drawing():
-            self.labels_ = infer(self.module_, source, most_probable)
+        self._assign(source)
         if not plan.one_pass:
             self.net_.optimizer_.state.clear()
             self._order_clusters(source, task.weight)
+        self._find_centers(source, task.weight)
+        if not plan.one_pass:
             self._warn(source, task, plan, converged)
+
+    def _assign(self, source: Source) -> None:
+        """Set the cluster of every training sample, and how probable it is."""
+        with self.net_.drawing():
+            found = infer(self.module_, source, choice)
+        self.labels_ = found[:, 0].astype(np.int64)
+        self.probabilities_ = found[:, 1].copy()
+
+    def _find_centers(self, source: Source, weight: np.ndarray | None) -> None:
+        """Set the means of the clusters, where X is a table."""
+        self.__dict__.pop("cluster_centers_", None)
+        if len(source.shape) == 2:
+            self.cluster_centers_ = group_means(
+                source, self.labels_, weight, self.n_clusters
+            )
 
     def _start(self, geometry: Geometry, seed: int) -> Start | None:
         """Return what the network learns first, if anything."""
@@ -819,8 +900,7 @@ class CollisionClusterer(
         if (order[1:] > order[:-1]).all():
             return
         self.net_.reorder(order, source[: min(len(source), N_TRIED)])
-        with self.net_.drawing():
-            self.labels_ = infer(self.module_, source, most_probable)
+        self._assign(source)
 
     def _warn(self, source: Source, task: Task, plan: Plan, converged: bool) -> None:
         """Say that clusters are missing, or else that the training ended early."""

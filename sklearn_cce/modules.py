@@ -192,6 +192,16 @@ class Scaling(nn.Module):
         self.gain = gain.clamp(max=largest).to(self.gain.device, precise)
         self.radius.copy_(torch.where(radius > 0, radius, torch.inf))
 
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any
+    ) -> None:
+        """Take over the precision too, in which samples may differ that else do not."""
+        for name in ("shift", "gain"):
+            value = state_dict.get(prefix + name)
+            if value is not None:
+                setattr(self, name, getattr(self, name).to(value.dtype))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
     def _centred(self, x: Tensor) -> Tensor:
         """Return a batch centred and scaled, no longer in float64."""
         return ((x - self.shift) * self.gain).to(self.radius.dtype)

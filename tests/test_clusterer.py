@@ -155,6 +155,47 @@ def test_the_net_alone_owns_network_and_history(fitted, X, quick):
     assert weights < len(pickle.dumps(wide)) < weights + 20_000
 
 
+def test_probabilities_are_those_of_the_clusters_of_the_samples(X, quick):
+    for clusterer in (quick().fit(X), quick(init="random").fit(X), quick()):
+        clusterer.partial_fit(X[:40])
+        found = clusterer.probabilities_
+        assert found.shape == (40,) and found.dtype == np.float32
+        shares = clusterer.predict_proba(X[:40])
+        assert_array_equal(found, shares.max(1))
+        assert_array_equal(clusterer.labels_, shares.argmax(1))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_cluster_centers_are_weighted_means(weighted, X, quick):
+    n = 10_000  # more than one slice
+    samples = np.tile(X, (n // len(X), 1)) + 100
+    rng = np.random.default_rng(0)
+    weight = rng.integers(0, 3, len(samples)) if weighted else None
+    clusterer = quick(n_clusters=4, max_epochs=2).fit(samples, sample_weight=weight)
+    masses = np.ones(len(samples)) if weight is None else weight
+    for k in range(4):
+        own = clusterer.labels_ == k
+        found = clusterer.cluster_centers_[k]
+        if masses[own].sum():
+            expected = np.average(samples[own].astype(float), 0, masses[own])
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+        else:
+            assert np.isnan(found).all()
+
+
+def test_a_cluster_without_samples_has_no_center(X, quick):
+    clusterer = quick().fit(X)
+    clusterer.partial_fit(X[clusterer.labels_ == 0])
+    empty = np.bincount(clusterer.labels_, minlength=3) == 0
+    assert empty.any()
+    assert_array_equal(np.isnan(clusterer.cluster_centers_).all(1), empty)
+
+
+def test_images_have_no_centers(X, images, quick):
+    clusterer = quick().fit(X).set_params(n_clusters=2).fit(images)
+    assert not hasattr(clusterer, "cluster_centers_")
+
+
 @pytest.mark.parametrize("name", ["module_", "history_"])
 def test_there_is_no_network_before_fit(name, quick):
     assert not hasattr(quick(), name)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from torch import Tensor
 
@@ -38,6 +39,13 @@ def probabilities(logits: Tensor) -> Tensor:
 def most_probable(logits: Tensor) -> Tensor:
     """Return the first output of those with the largest probability."""
     return probabilities(logits).argmax(1)
+
+
+def choice(logits: Tensor) -> Tensor:
+    """Return the most probable output and its probability, as two columns, float32."""
+    shares = probabilities(logits)
+    chosen = shares.argmax(1, keepdim=True)
+    return torch.cat([chosen.float(), shares.gather(1, chosen)], 1)
 
 
 def overflowing(outputs: Tensor) -> Tensor:
@@ -81,6 +89,46 @@ def infer(
         return infer_chunks(module, source, finish, name)
 
 
+def chunks(source: Source, device: str) -> Iterator[slice]:
+    """Yield slices of the samples that are worked on at a time."""
+    n_values = max(math.prod(source.shape[1:]), 64)
+    chunk = max(CHUNK_VALUES.get(device, 2**20) // n_values, CHUNK_ROWS)
+    for start in range(0, len(source), chunk):
+        yield slice(start, start + chunk)
+
+
+def group_means(
+    source: Source, groups: np.ndarray, weight: np.ndarray | None, n_groups: int
+) -> np.ndarray:
+    """Return the weighted means of groups of rows, read in slices.
+
+    Parameters
+    ----------
+    source : Source
+        Samples of one axis.
+    groups : ndarray of shape (n_samples,), int64
+        Group of each.
+    weight : ndarray of shape (n_samples,) or None
+        Their weights.
+    n_groups : int
+        Number of groups.
+
+    Returns
+    -------
+    ndarray of shape (n_groups, n_features), float64
+        The means; NaN for a group without weight.
+    """
+    n = len(source)
+    entries = np.ones(n) if weight is None else weight
+    member = sp.csc_matrix((entries, groups, np.arange(n + 1)), (n_groups, n))
+    sums = np.zeros((n_groups, source.shape[1]))
+    with on_host():
+        for rows in chunks(source, source.device.type):
+            sums += member[:, rows] @ source[rows].cpu().double().numpy()
+    with np.errstate(invalid="ignore"):
+        return sums / np.bincount(groups, weight, n_groups)[:, None]
+
+
 def infer_chunks(
     module: torch.nn.Module,
     source: Source,
@@ -88,13 +136,12 @@ def infer_chunks(
     name: str | None,
 ) -> np.ndarray:
     """Return the outputs, as `infer` does."""
-    n, n_values = len(source), max(math.prod(source.shape[1:]), 64)
+    n = len(source)
     device = next(itertools.chain(module.parameters(), module.buffers())).device.type
-    chunk = max(CHUNK_VALUES.get(device, 2**20) // n_values, CHUNK_ROWS)
     result = torch.empty(0)
-    starts = range(0, n, chunk)
-    for start in starts if name is None else progress(starts, name):
-        rows = slice(start, start + chunk)
+    parts = list(chunks(source, device))
+    for rows in parts if name is None else progress(parts, name):
+        start = rows.start
         X = source[rows]
         if source.resident:
             check_finite(X, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copyreg
 import functools
 import math
 from collections.abc import Callable, Iterable
@@ -21,6 +22,12 @@ from sklearn_cce._training.inference import overflowing
 from sklearn_cce._training.process import drawing, renew_drawing, seed_of
 from sklearn_cce._training.projection import projected
 from sklearn_cce._training.ranks import ALONE, Ranks, flag
+from sklearn_cce._training.storing import (
+    Whole,
+    params_of_state,
+    plain_state,
+    restore,
+)
 from sklearn_cce._training.user_callbacks import RESERVED
 from sklearn_cce.pseudo_labels._batch import initial_prices, update_pseudo_labels
 
@@ -122,6 +129,26 @@ class CollisionNet(NeuralNet):
             **kwargs,
         )
 
+    # skorch's has a pickle in it, which would run code also where no pickle is read.
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a trained net is, in numbers, text and names of classes."""
+        return plain_state(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become the net of a state; only that of a pickle may run code."""
+        if isinstance(state, Whole):
+            super().__setstate__(dict(state))
+            return
+        self.__init__(**params_of_state(state))  # type: ignore[misc]
+        restore(self, state)
+
+    # A callback is the user's, and may hold what cannot be copied.
+    def __reduce_ex__(self, protocol: Any) -> tuple:
+        """Return all of the net but its callbacks, for a pickle or a copy."""
+        new: Any = vars(copyreg)["__newobj__"]
+        own = {"callbacks": [], "callbacks_": self._default_callbacks}
+        return new, (type(self),), Whole(super().__getstate__() | own)
+
     # skorch's measure and print what it records of batches. `get_default_callbacks` has
     # no underscore, but `get_params` reads this.
     @property
@@ -132,12 +159,6 @@ class CollisionNet(NeuralNet):
     @property
     def _shows(self) -> bool:
         return self.verbose > 0 and not self.ranks.rank
-
-    # A callback is the user's, and may hold what cannot be copied.
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the callbacks out of a copy of the net, and of one that is pickled."""
-        own = {"callbacks": [], "callbacks_": self._default_callbacks}
-        return super().__getstate__() | own
 
     def go_on_with(self, callbacks: list, last: CollisionNet) -> None:
         """Use callbacks, and initialise them unless the last net had the same ones.
