@@ -27,7 +27,6 @@ from sklearn_cce._checks import (
     Interval,
     StrOptions,
     plain_number,
-    refusing,
 )
 from sklearn_cce._graph.geometry import (
     Geometry,
@@ -38,8 +37,8 @@ from sklearn_cce._graph.geometry import (
 from sklearn_cce._graph.remembered import open_memory
 from sklearn_cce._training.batches import (
     N_TRIED,
-    Changes,
     Samples,
+    check_transforms,
     make_samples,
     n_batches,
 )
@@ -49,9 +48,10 @@ from sklearn_cce._training.checkpoints import (
     digest_of_samples,
     facts_of_fit,
 )
+from sklearn_cce._training.devices import resolve_device
 from sklearn_cce._training.errors import lacks_memory, memory_error
 from sklearn_cce._training.heads import ends_in_linear, without_order
-from sklearn_cce._training.inference import infer
+from sklearn_cce._training.inference import centre, flatten, infer
 from sklearn_cce._training.inputs import check_samples
 from sklearn_cce._training.making import (
     OPTIMIZERS,
@@ -63,7 +63,7 @@ from sklearn_cce._training.making import (
 from sklearn_cce._training.net import CollisionNet
 from sklearn_cce._training.process import drawing, seeded, usual_settings
 from sklearn_cce._training.progress import showing
-from sklearn_cce._training.ranks import ALONE, Ranks, joined
+from sklearn_cce._training.ranks import ALONE, Ranks, comparable, joined
 from sklearn_cce._training.sources import Source, TensorSource
 from sklearn_cce._training.storing import take_weights
 from sklearn_cce._training.user_callbacks import CallbackParams, check_callbacks
@@ -73,26 +73,6 @@ from sklearn_cce.views import Neighbors, View
 
 ARRAYS = ("sparse matrix", np.ndarray)
 """What a graph may be given as."""
-
-AVAILABLE: dict[str, Callable[[], bool]] = {
-    "cpu": lambda: True,
-    "cuda": torch.cuda.is_available,
-    "mps": torch.backends.mps.is_available,
-}
-
-
-def resolve_device(device: str | torch.device) -> torch.device:
-    """Return the device that a parameter means, or say which there are."""
-    usable = [name for name, available in AVAILABLE.items() if available()]
-    if device == "auto":
-        return torch.device(next(d for d in ("cuda", "mps", "cpu") if d in usable))
-    accepted = f"device must be 'auto' or one of {usable} on this machine"
-    with refusing(f"{accepted}, with an index if wanted; got {device!r}"):
-        resolved = torch.device(device)
-    count = torch.cuda.device_count() if resolved.type == "cuda" else 1
-    if resolved.type not in usable or (resolved.index or 0) >= count:
-        raise ValueError(f"{accepted}; got {device!r}, which is not available.")
-    return resolved
 
 
 def draw_seed(random_state: int | np.random.RandomState | None) -> int:
@@ -110,17 +90,6 @@ SETTLED = 0.01
 
 ORDERS = Interval(Real, 0, 10, closed="both")
 """The orders that a loss may have."""
-
-
-def centre(logits: torch.Tensor) -> torch.Tensor:
-    """Subtract the mean of every row."""
-    logits = logits.float()
-    return logits - logits.mean(1, keepdim=True)
-
-
-def flatten(features: torch.Tensor) -> torch.Tensor:
-    """Turn the representation of every sample into a vector."""
-    return features.float().flatten(1)
 
 
 def loss_params(loss: str | float) -> dict[str, Any]:
@@ -152,22 +121,6 @@ def all_or_nothing(estimator: BaseEstimator) -> Iterator[None]:
         if lacks_memory(error):
             raise memory_error(error) from error
         raise
-
-
-def check_transforms(views: Sequence[View], source: Source) -> None:
-    """Raise an error that names `views` unless those that make samples do so."""
-    transforms = [view for view in views if not isinstance(view, Neighbors)]
-    if transforms:
-        X = source[: min(len(source), N_TRIED)]
-        Changes(transforms, 0, X.device)(X)
-
-
-def simple_params(estimator: BaseEstimator) -> dict[str, Any]:
-    """Return the parameters that can be compared between processes."""
-    params = estimator.get_params(deep=False).items()
-    simple = {name: v for name, v in params if isinstance(v, str | int | float | None)}
-    own = ("device", "random_state", "verbose")
-    return {name: v for name, v in simple.items() if name not in own}
 
 
 @dataclass(frozen=True)
@@ -347,7 +300,9 @@ class BaseCollisionEstimator(CallbackParams, Generic[TaskT]):
                     self._check_goes_on(source, task)
                 check_transforms(task.views, source)
                 ranks.check_parts(len(source), self.batch_size)
-            ranks.check_equal(task.facts(source) | simple_params(self))
+            ranks.check_equal(
+                task.facts(source) | comparable(self.get_params(deep=False))
+            )
             seed = draw_seed(self.random_state)
             folder = None
             if self.checkpoint is not None and not one_pass:

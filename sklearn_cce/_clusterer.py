@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import functools
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, Literal
 
@@ -37,8 +37,6 @@ from sklearn_cce._base import (
 from sklearn_cce._checks import (
     Interval,
     StrOptions,
-    as_numbers,
-    as_whole,
     check_weight,
     fit_context,
     warn,
@@ -49,10 +47,17 @@ from sklearn_cce._graph.geometry import (
     N_COMPONENTS,
     Geometry,
 )
+from sklearn_cce._graph.given import check_init, check_numbers
 from sklearn_cce._graph.information import Balance
 from sklearn_cce._graph.remembered import open_memory
 from sklearn_cce._graph.start import Start
-from sklearn_cce._training.batches import N_TRIED, Samples, make_samples, n_batches
+from sklearn_cce._training.batches import (
+    N_TRIED,
+    Samples,
+    make_samples,
+    n_batches,
+    weights_of,
+)
 from sklearn_cce._training.causes import Outcome, likely_cause
 from sklearn_cce._training.heads import shift_outputs
 from sklearn_cce._training.inference import (
@@ -68,6 +73,7 @@ from sklearn_cce._training.process import drawing, seeded
 from sklearn_cce._training.progress import showing
 from sklearn_cce._training.shares import check_shares
 from sklearn_cce._training.sources import Source
+from sklearn_cce._training.storing import kept_state
 from sklearn_cce.model_selection import silhouette_scorer
 from sklearn_cce.modules import FLATTENING, MODULES
 from sklearn_cce.pseudo_labels._batch import UPDATES
@@ -98,33 +104,6 @@ RESTART = 1_000_003
 
 SELF_LABELLING = ("collision", "shannon", "reverse", RISING)
 """Names of the losses that a network can learn its own labels with."""
-
-
-@dataclass(frozen=True)
-class Learnt:
-    """What a net had learnt at some time, and how many clusters it used."""
-
-    weights: dict[str, torch.Tensor]
-    prices: torch.Tensor
-    n_used: int
-
-    def restore(self, net: CollisionNet) -> None:
-        """Let a net forget what it learnt since."""
-        net.module_.load_state_dict(self.weights)
-        net.prices_, net.n_used_ = self.prices, self.n_used
-
-
-def weights_of(samples: Samples) -> np.ndarray:
-    """Return the weights of the samples of a fit, float64."""
-    if samples.weight is None:
-        return np.ones(len(samples))
-    return samples.weight.cpu().double().numpy()
-
-
-def kept_state(net: CollisionNet) -> Learnt:
-    """Return what a net has learnt."""
-    weights = {k: v.clone() for k, v in net.module_.state_dict().items()}
-    return Learnt(weights, net.prices_.clone(), net.n_used_)
 
 
 class CollisionClusterer(
@@ -567,8 +546,6 @@ class CollisionClusterer(
         [2, 3]
         """
         self._check_params()
-        numbers = self.n_clusters if n_clusters is None else n_clusters
-        numbers = list(numbers) if isinstance(numbers, Iterable) else [numbers]
         if not self._init_is("spectral"):
             raise ValueError(
                 f"start_labels needs init='spectral'; got init={self.init!r}."
@@ -579,13 +556,8 @@ class CollisionClusterer(
             raise ValueError(
                 f"X must have at most {LARGEST_GRAPH} samples here; got {len(source)}."
             )
-        whole = [as_whole(K) for K in numbers]
-        if not all(1 <= K <= len(source) for K in whole):
-            raise ValueError(
-                "n_clusters must be integers from 1 to the number of samples, "
-                f"{len(source)}; got {numbers}."
-            )
-        return self._start_labels(source, whole)
+        wanted = self.n_clusters if n_clusters is None else n_clusters
+        return self._start_labels(source, check_numbers(wanted, len(source)))
 
     def _start_labels(self, source: Source, numbers: list[int]) -> list[np.ndarray]:
         views = make_views(self.views, self._n_axes(source))
@@ -691,27 +663,6 @@ class CollisionClusterer(
         equal = np.full(self.n_clusters, 1 / self.n_clusters)
         return Balance(self.fairness_weight, equal if prior is None else prior)
 
-    def _check_init(self, n_samples: int) -> torch.Tensor | None:
-        """Return the labels to begin with as distributions, where they are given."""
-        if isinstance(self.init, str):
-            return None
-        K = self.n_clusters
-        accepted = (
-            "init must be 'spectral', 'random', an array of shape (n_samples,) with "
-            f"clusters from 0 to {K - 1}, or one of shape (n_samples, n_clusters) with "
-            f"rows that sum to 1, here ({n_samples}, {K})"
-        )
-        try:
-            labels = as_numbers(self.init)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{accepted}; {error}") from error
-        if labels.shape == (n_samples,) and np.isin(labels, np.arange(K)).all():
-            return torch.eye(K)[torch.from_numpy(labels.astype(np.int64))]
-        soft = labels.shape == (n_samples, K) and bool(np.all(labels >= 0))
-        if soft and np.allclose(labels.sum(1), 1, atol=1e-4):
-            return torch.from_numpy(labels.astype(np.float32))
-        raise ValueError(f"{accepted}; got shape {labels.shape}.")
-
     def _task(
         self,
         source: Source,
@@ -723,12 +674,15 @@ class CollisionClusterer(
             raise ValueError(
                 f"n_samples={len(source)} should be >= n_clusters={self.n_clusters}."
             )
+        K = self.n_clusters
         return Task(
-            n_outputs=self.n_clusters,
-            outputs=f"n_clusters={self.n_clusters}",
+            n_outputs=K,
+            outputs=f"n_clusters={K}",
             views=make_views(self.views, self._n_axes(source)),
             weight=check_weight(sample_weight, source),
-            target=None if goes_on else self._check_init(len(source)),
+            target=None
+            if goes_on
+            else check_init(self.init, len(source), self.n_clusters),
             params=self._net_params(),
             needs_graph=self._init_is("spectral"),
         )

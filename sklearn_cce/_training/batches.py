@@ -28,6 +28,7 @@ from sklearn_cce._training.sources import (
     read,
     spread_blocks,
 )
+from sklearn_cce.views import Neighbors, View
 from sklearn_cce.views._transforms import drawing_from, is_own
 
 WINDOW = 65_536
@@ -140,6 +141,13 @@ def make_samples(
         weights = (weights / weights[weights > 0].mean()).float().to(source.device)
     target = None if target is None else target.to(source.device)
     return Samples(source, weights, target)
+
+
+def weights_of(samples: Samples) -> np.ndarray:
+    """Return the weights of the samples of a fit, float64."""
+    if samples.weight is None:
+        return np.ones(len(samples))
+    return samples.weight.cpu().double().numpy()
 
 
 def rows_for_scale(samples: Samples) -> tuple[Tensor, Tensor | None]:
@@ -262,6 +270,14 @@ class Changes:
         if view.shape != X.shape:
             raise ValueError(f"got shape {tuple(view.shape)}")
         return view.detach().to(X)
+
+
+def check_transforms(views: Sequence[View], source: Source) -> None:
+    """Raise an error that names `views` unless those that make samples do so."""
+    transforms = [view for view in views if not isinstance(view, Neighbors)]
+    if transforms:
+        X = source[: min(len(source), N_TRIED)]
+        Changes(transforms, 0, X.device)(X)
 
 
 class Read(NamedTuple):

@@ -48,6 +48,17 @@ def choice(logits: Tensor) -> Tensor:
     return torch.cat([chosen.float(), shares.gather(1, chosen)], 1)
 
 
+def centre(logits: torch.Tensor) -> torch.Tensor:
+    """Subtract the mean of every row."""
+    logits = logits.float()
+    return logits - logits.mean(1, keepdim=True)
+
+
+def flatten(features: torch.Tensor) -> torch.Tensor:
+    """Turn the representation of every sample into a vector."""
+    return features.float().flatten(1)
+
+
 def overflowing(outputs: Tensor) -> Tensor:
     """Return the indices of rows with NaN or infinity, or with -infinity alone."""
     if outputs.sum().isfinite():

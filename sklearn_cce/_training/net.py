@@ -172,7 +172,7 @@ class CollisionNet(NeuralNet):
         """
         self.callbacks = list(callbacks)
         self.may_draw = self.may_draw or bool(callbacks)
-        if [*map(id, callbacks)] == [*map(id, last.callbacks)]:
+        if [*map(id, callbacks)] == [*map(id, last.callbacks or [])]:
             known = [entry for entry in last.callbacks_ if entry[0] not in RESERVED]
             self.callbacks_ = self._default_callbacks + known
         else:

@@ -167,6 +167,22 @@ ALONE = Ranks()
 """One process, which has all of every batch."""
 
 
+def comparable(params: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters that can be compared between processes, and must be alike.
+
+    Parameters
+    ----------
+    params : dict
+        Parameters of an estimator.
+    """
+    own = ("device", "random_state", "verbose")
+    return {
+        name: value
+        for name, value in params.items()
+        if name not in own and isinstance(value, str | int | float | None)
+    }
+
+
 def joined(distributed: bool) -> Ranks:
     """Return the processes of the default group, or this one alone.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,6 @@ from sklearn_cce._training.process import drawing, seeded
 
 FACTS = (
     "batch_size",
-    "callbacks",
     "compiled",
     "criterion",
     "fairness_weight",
@@ -181,3 +181,23 @@ def restore(net: NeuralNet, state: dict[str, Any]) -> None:
     net.prices_ = as_tensors(state["prices"]).to(net.device)
     net.optimizer_.load_state_dict(as_tensors(state["state_of_optimizer"]))
     net.history = History(state["history"])
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a net had learnt at some time, and how many clusters it used."""
+
+    weights: dict[str, torch.Tensor]
+    prices: torch.Tensor
+    n_used: int
+
+    def restore(self, net: NeuralNet) -> None:
+        """Let a net forget what it learnt since."""
+        net.module_.load_state_dict(self.weights)
+        net.prices_, net.n_used_ = self.prices, self.n_used
+
+
+def kept_state(net: NeuralNet) -> Learnt:
+    """Return what a net has learnt."""
+    weights = {k: v.clone() for k, v in net.module_.state_dict().items()}
+    return Learnt(weights, net.prices_.clone(), net.n_used_)
