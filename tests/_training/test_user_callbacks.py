@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import time
 import types
 
 import numpy as np
@@ -33,6 +34,13 @@ from skorch.callbacks import (
 from tests.helpers import assert_untouched, classify, cluster, small
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+class Slow(Callback):
+    """Let every step take so long that a bar moves on."""
+
+    def on_batch_begin(self, net, **kwargs):
+        time.sleep(0.15)
 
 
 class Log(Callback):
@@ -270,7 +278,7 @@ def test_a_table_is_printed(data):
 
 
 def test_the_bar_of_skorch_shows_the_loss(data, capsys):
-    cluster(callbacks=[ProgressBar()]).fit(data)
+    cluster(callbacks=[ProgressBar(), Slow()], max_epochs=1).fit(data)
     assert "train_loss=" in capsys.readouterr().err
 
 
