@@ -414,8 +414,8 @@ default='auto'
     ) -> CollisionClassifier:
         """Predict with weights that were trained before, without a fit.
 
-        The parameters, above all `module`, must make the network
-        that the weights are of.
+        The parameters, above all `module`, must make the network that the weights are
+        of.
 
         Parameters
         ----------
@@ -425,7 +425,6 @@ default='auto'
             Number of features, or the shape of a sample with more than one axis.
         classes : array-like of shape (n_classes,)
             What `classes_` was.
-
 
         Returns
         -------
