@@ -4,8 +4,8 @@ Run ``python -m benchmarks.scale [--rows N ...] [--clusters K ...] [--methods NA
 [--ranks N]``. The rows are Gaussian classes in 64 dimensions, in half precision, in a
 memory-mapped file in ``--folder``. Every fit has a process of its own, or several with
 ``--ranks``, on one thread each; its figures are added to a CSV file in
-``benchmarks/results``, and the table is printed at the end. Classes are so near each
-other that k-means that begins at their true means finds about nine tenths of the rows'.
+``benchmarks/results``, and the table is printed at the end. The classes overlap: of a
+million rows of ten classes MiniBatchKMeans puts .976 where they belong.
 """
 
 from __future__ import annotations
