@@ -188,13 +188,13 @@ def joined(distributed: bool) -> Ranks:
 
     Raises
     ------
-    RuntimeError
+    ValueError
         If there is no such group.
     """
     if not distributed:
         return ALONE
     if not (dist.is_available() and dist.is_initialized()):
-        raise RuntimeError(NO_GROUP)
+        raise ValueError(NO_GROUP)
     return Ranks(dist.get_rank(), dist.get_world_size())
 
 

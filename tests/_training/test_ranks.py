@@ -207,9 +207,7 @@ def test_a_net_of_several_processes_predicts_in_one(seen):
 @pytest.mark.parametrize("estimator", [CollisionClusterer(3), CollisionClassifier()])
 def test_without_a_group_there_is_an_error(estimator):
     X, y = data()
-    with pytest.raises(
-        RuntimeError, match="distributed=True needs.*init_process_group"
-    ):
+    with pytest.raises(ValueError, match="distributed=True needs.*init_process_group"):
         estimator.set_params(distributed=True).fit(X, y)
     assert not hasattr(estimator, "net_")
 
