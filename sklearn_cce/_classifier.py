@@ -353,8 +353,8 @@ default='auto'
         Raises
         ------
         ValueError
-            If the input or a parameter is not as described, or `distributed` is True and
-            there is no process group; nothing is changed then.
+            If the input or a parameter is not as described, or `distributed` is True
+            and there is no process group; nothing is changed then.
         FloatingPointError
             If the loss becomes non-finite; an earlier fit is then left as it was.
         """
@@ -395,8 +395,8 @@ default='auto'
         Raises
         ------
         ValueError
-            If the input or a parameter is not as described, or `distributed` is True and
-            there is no process group; nothing is changed then.
+            If the input or a parameter is not as described, or `distributed` is True
+            and there is no process group; nothing is changed then.
         FloatingPointError
             If the loss becomes non-finite; the estimator is then left as it was.
         """

@@ -382,8 +382,8 @@ class CollisionClusterer(
         Raises
         ------
         ValueError
-            If the input or a parameter is not as described, or `distributed` is True and
-            there is no process group; nothing is changed then.
+            If the input or a parameter is not as described, or `distributed` is True
+            and there is no process group; nothing is changed then.
         FloatingPointError
             If the loss or the network becomes non-finite; an earlier fit is then left
             as it was.
@@ -419,8 +419,8 @@ class CollisionClusterer(
         Raises
         ------
         ValueError
-            If the input or a parameter is not as described, or `distributed` is True and
-            there is no process group; nothing is changed then.
+            If the input or a parameter is not as described, or `distributed` is True
+            and there is no process group; nothing is changed then.
         FloatingPointError
             If the loss becomes non-finite; the estimator is then left as it was.
         """
