@@ -1,7 +1,7 @@
 """Agreement of clusters with known classes, and calibration of their probabilities."""
 
 from numbers import Integral
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -153,6 +153,30 @@ def _agrees(labels_true: ArrayLike, pred: NDArray) -> NDArray:
     return matched[np.searchsorted(classes, true), np.searchsorted(clusters, pred)]
 
 
+class _Binned(NamedTuple):
+    """How certain each sample is, whether that is right, and its bin, from 1."""
+
+    confidence: NDArray
+    right: NDArray
+    bins: NDArray
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error."""
+        gaps = np.bincount(self.bins, weights=self.right - self.confidence)
+        return float(np.abs(gaps).sum() / len(self.bins))
+
+
+def _binned(labels_true: ArrayLike, probabilities: ArrayLike, n_bins: Any) -> _Binned:
+    """Check the input and bin the samples by the probability of their cluster."""
+    n_bins = _checked_n_bins(n_bins)
+    probabilities = check_probabilities(probabilities)
+    confidence = probabilities.max(axis=1)
+    right = _agrees(labels_true, probabilities.argmax(axis=1))
+    bins = np.ceil(confidence * n_bins).astype(int).clip(1, n_bins)
+    return _Binned(confidence, right, bins)
+
+
 def _checked_n_bins(n_bins: Any) -> int:
     number = as_whole(n_bins)
     if 1 <= number <= N_BINS:
@@ -210,10 +234,4 @@ def expected_calibration_error(
     >>> expected_calibration_error(labels, probabilities)
     0.0
     """
-    n_bins = _checked_n_bins(n_bins)
-    probabilities = check_probabilities(probabilities)
-    pred = probabilities.argmax(axis=1)
-    confidence = probabilities.max(axis=1)
-    surplus = _agrees(labels_true, pred) - confidence
-    bins = np.ceil(confidence * n_bins).astype(int).clip(1, n_bins)
-    return float(np.abs(np.bincount(bins, weights=surplus)).sum() / len(pred))
+    return _binned(labels_true, probabilities, n_bins).error

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sklearn_cce._checks import as_whole, check_probabilities
 from sklearn_cce.inspection._display import (
     QUIET,
     Display,
     check_numbers,
     predicted_probabilities,
 )
-from sklearn_cce.metrics import expected_calibration_error, match_clusters
+from sklearn_cce.metrics import _binned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -167,11 +166,16 @@ class CalibrationDisplay(Display):
         TypeError, ValueError
             If an argument is not as described.
         """
-        error = expected_calibration_error(labels_true, probabilities, n_bins=n_bins)
-        probabilities = check_probabilities(probabilities)
-        right = agrees(labels_true, probabilities.argmax(1))
-        bins = reliability(probabilities.max(1), right, as_whole(n_bins))
-        return cls(**bins, error=error).plot(ax, **kwargs)
+        binned = _binned(labels_true, probabilities, n_bins)
+        _, of_bin = np.unique(binned.bins, return_inverse=True)
+        sizes = np.bincount(of_bin)
+        display = cls(
+            confidence=np.bincount(of_bin, binned.confidence) / sizes,
+            accuracy=np.bincount(of_bin, binned.right) / sizes,
+            shares=sizes / len(of_bin),
+            error=binned.error,
+        )
+        return display.plot(ax, **kwargs)
 
     def plot(self, ax: Axes | None = None, **kwargs: Any) -> CalibrationDisplay:
         """Draw accuracy against confidence.
@@ -205,24 +209,3 @@ class CalibrationDisplay(Display):
         ax.set(xlim=(0, 1.02), ylim=(0, 1.02))
         ax.legend()
         return self
-
-
-def agrees(labels_true: ArrayLike, clusters: np.ndarray) -> np.ndarray:
-    """Say for each sample whether its cluster is matched to its class."""
-    class_of = match_clusters(labels_true, clusters)
-    pairs = zip(clusters.tolist(), np.asarray(labels_true).tolist(), strict=True)
-    return np.array([k in class_of and class_of[k] == label for k, label in pairs])
-
-
-def reliability(
-    confidence: np.ndarray, right: np.ndarray, n_bins: int
-) -> dict[str, np.ndarray]:
-    """Return confidence, accuracy and share of the samples of the bins in use."""
-    bins = np.ceil(confidence * n_bins).astype(int).clip(1, n_bins)
-    used, of_bin = np.unique(bins, return_inverse=True)
-    sizes = np.bincount(of_bin)
-    return {
-        "confidence": np.bincount(of_bin, confidence) / sizes,
-        "accuracy": np.bincount(of_bin, right) / sizes,
-        "shares": sizes / len(right),
-    }
