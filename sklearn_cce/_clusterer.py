@@ -191,8 +191,8 @@ class CollisionClusterer(
     lr : float or 'auto', default='auto'
         Learning rate at the beginning. 'auto' is 1e-2 for the module 'linear' and 1e-3
         for all others; for 'mlp' and 'linear' up to 10 times as large where there are
-        many clusters in few dimensions, and 3 times where a part of the samples gives
-        the start.
+        many clusters in few dimensions, and 3 times of more than 100,000 samples, if no
+        graph of them is given.
     weight_decay : float, default=0.0
         Weight decay of the optimizer.
     compile : bool, default=False
@@ -631,8 +631,8 @@ class CollisionClusterer(
         rate = LEARNING_RATES.get(name, LEARNING_RATE)
         if geometry is None or name not in FLATTENING:
             return rate
-        few = geometry.begun is not geometry.samples
-        return rate * geometry.crowding * (FEW_PASSES if few else 1.0)
+        few = FEW_PASSES if geometry.begins_with_part else 1.0
+        return rate * geometry.crowding * few
 
     def _check_params(self) -> None:
         super()._check_params()
@@ -678,9 +678,7 @@ class CollisionClusterer(
             outputs=f"n_clusters={K}",
             views=make_views(self.views, self._n_axes(source)),
             weight=check_weight(sample_weight, source),
-            target=None
-            if goes_on
-            else check_init(self.init, len(source), self.n_clusters),
+            target=None if goes_on else check_init(self.init, len(source), K),
             params=self._net_params(),
             needs_graph=self._init_is("spectral"),
         )
@@ -786,7 +784,7 @@ class CollisionClusterer(
         """Train a new net, first on the labels to begin with."""
         samples, shares, passes = geometry.samples, self._balance().prior, plan.epochs
         if start is not None:
-            if samples.target is None and geometry.begun is not samples:
+            if samples.target is None and geometry.begins_with_part:
                 samples = geometry.begun
                 passes = self._epochs(n_batches(samples, self.batch_size), False)
             if self._is_free():
@@ -825,7 +823,7 @@ class CollisionClusterer(
         set_or_half = plan.epochs - plan.epochs // 2
         if self.max_epochs is not None:
             return set_or_half
-        if self._init_is("spectral") and geometry.begun is not geometry.samples:
+        if self._init_is("spectral") and geometry.begins_with_part:
             return plan.epochs  # a part has given the start: the rest is new
         return set_or_half if geometry.transforms else -(-set_or_half // SHORTENED)
 

@@ -250,20 +250,9 @@ def find_candidates(
     Candidates
         At least one.
     """
-    n_clusters, state = len(balance.prior), rng.bit_generator.state
-    found, groups = (
-        [],
-        remembered(
-            memory,
-            find_groups,
-            Z,
-            bare(affinity),
-            n_clusters,
-            weight,
-            n_spectral,
-            state,
-        ),
-    )
+    n_clusters, links = len(balance.prior), bare(affinity)
+    given = Z, links, n_clusters, weight, n_spectral, rng.bit_generator.state
+    groups, found = remembered(memory, find_groups, *given), []
     for fine in progress(groups.fine, "candidate clusterings"):
         shares = pair_shares(affinity, fine.labels, fine.n_groups)
         labels = merge_groups(shares, n_clusters, balance.weight)[fine.labels]

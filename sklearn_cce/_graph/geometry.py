@@ -169,14 +169,7 @@ class Geometry:
 
     def with_groups(self, n_groups: int) -> Geometry:
         """Return the geometry for another number of groups, with the same graphs."""
-        other = Geometry(
-            self.samples,
-            [*self.neighbors, *self.transforms],
-            n_groups,
-            self.n_neighbors,
-            self.seed,
-            memory=self.memory,
-        )
+        other = self._like(self.samples, n_groups)
         for name in ("embedding", "distinct", "angles"):
             vars(other)[name] = getattr(self, name)
         other._tables = self._tables
@@ -185,7 +178,7 @@ class Geometry:
     @once
     def begun(self) -> Samples:
         """The samples that the start is made of: all, or a random part."""
-        rows = self._rows_for_start()
+        rows = self._rows_for_start
         if rows is None:
             return self.samples
         weight = self.samples.weight
@@ -197,17 +190,26 @@ class Geometry:
     @once
     def beginning(self) -> Geometry:
         """The geometry of these samples."""
-        return self if self.begun is self.samples else self._part(self.begun)
+        return self._part(self.begun) if self.begins_with_part else self
+
+    @property
+    def begins_with_part(self) -> bool:
+        """Whether the start is made of a part of the samples."""
+        return self._rows_for_start is not None
+
+    def _like(self, samples: Samples, n_groups: int) -> Geometry:
+        """Return a geometry of samples or groups of its own, and all else alike."""
+        views: list[View] = [*self.neighbors, *self.transforms]
+        k, seed = self.n_neighbors, self.seed
+        return Geometry(samples, views, n_groups, k, seed, memory=self.memory)
 
     def _part(self, samples: Samples) -> Geometry:
         """Return the geometry of some of the samples, with the same features."""
-        views: list[View] = [*self.neighbors, *self.transforms]
-        part = Geometry(
-            samples, views, self.n_groups, self.n_neighbors, memory=self.memory
-        )
+        part = self._like(samples, self.n_groups)
         vars(part)["embedder"] = self.embedder
         return part
 
+    @once
     def _rows_for_start(self) -> Tensor | None:
         if self.main_view().graph is not None:
             return None
@@ -313,7 +315,7 @@ class Geometry:
         Start
             Equal samples have equal labels.
         """
-        if self.beginning is not self:
+        if self.begins_with_part:
             start = self.beginning.initial_labels(weight, balance, n_spectral, seed)
             if start.turned is not None:
                 self._turn(start.turned.axes)

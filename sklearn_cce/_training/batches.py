@@ -362,7 +362,7 @@ class Batches:
             self.walk_generator.manual_seed(of(WALKS))
         if self.samples.transforms:
             self.changes.renew(of(VIEWS, self.ranks.rank))
-        stream = getattr(self.samples.source, "stream", None)
+        stream = self.samples.source.stream
         if stream is not None:
             stream.renew(of(READING, self.ranks.rank))
 

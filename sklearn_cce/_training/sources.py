@@ -45,6 +45,7 @@ class TensorSource:
     """
 
     resident = True
+    stream: Stream | None = None
 
     def __init__(self, X: Tensor) -> None:
         self.X = X
@@ -73,6 +74,7 @@ class ArraySource:
     """
 
     resident = False
+    stream: Stream | None = None
 
     def __init__(
         self, X: np.ndarray, device: torch.device, dtype: torch.dtype = torch.float32
@@ -122,6 +124,7 @@ class SlicedSource:
     """
 
     resident = False
+    stream: Stream | None = None
 
     def __init__(
         self, X: Any, device: torch.device, dtype: torch.dtype = torch.float32
@@ -281,6 +284,7 @@ class PartSource:
         self.shape: tuple[int, ...] = (len(rows), *whole.shape[1:])
         self.device: torch.device = whole.device
         self.dtype: torch.dtype = whole.dtype
+        self.stream: Stream | None = whole.stream
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -303,6 +307,8 @@ dtype : torch.dtype
     What the batches are: float32 or float64.
 shape : tuple of int
     Shape of all samples, (n_samples, ...).
+stream : Stream or None
+    What the samples are drawn from, if code of the user's may draw them.
 """
 
 

@@ -13,8 +13,9 @@ from sklearn_cce import CollisionClassifier, CollisionClusterer
 from sklearn_cce._graph import geometry as _geometry
 from sklearn_cce._graph import neighbors
 from sklearn_cce._graph.geometry import Geometry, rows_for_start
-from sklearn_cce._training.batches import Samples
-from sklearn_cce._training.sources import TensorSource
+from sklearn_cce._training.batches import Batches, Samples
+from sklearn_cce._training.process import Stream
+from sklearn_cce._training.sources import DatasetSource, PartSource, TensorSource
 from sklearn_cce.metrics import clustering_accuracy
 from sklearn_cce.views import Neighbors
 from tests.helpers import neighbor_graph
@@ -107,6 +108,21 @@ def test_a_file_gives_the_same_result(many, weighted, tmp_path):
     mapped = np.memmap(tmp_path / "X.bin", np.float32, "r", shape=X.shape)
     one, two = (clusterer().fit(Z, sample_weight=weight) for Z in (X, mapped))
     assert np.array_equal(one.predict_proba(X), two.predict_proba(X))
+
+
+def test_a_part_of_a_dataset_that_draws_begins_anew_with_it():
+    class Noisy(torch.utils.data.Dataset):
+        def __len__(self):
+            return 6
+
+        def __getitem__(self, i):
+            return torch.rand(2)
+
+    whole = DatasetSource(Noisy(), torch.device("cpu"), Stream(0, torch.device("cpu")))
+    part = PartSource(whole, torch.tensor([1, 4]))
+    epochs = [Batches(Samples(part), 2, seed=0, epoch=e) for e in (0, 1, 0)]
+    one, other, again = (next(iter(batches))[0] for batches in epochs)
+    assert torch.equal(one, again) and not torch.equal(one, other)
 
 
 def test_equal_samples_are_told_apart_among_many(many):
