@@ -20,11 +20,11 @@ import scipy.sparse as sp
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
-from skorch.history import History
 from torch import Tensor, nn
 
 from sklearn_cce._training.ranks import Ranks
 from sklearn_cce._training.sources import Source, read, spread_blocks
+from sklearn_cce._training.storing import go_back
 from sklearn_cce._version import __version__
 
 UNWRITTEN = object()
@@ -166,15 +166,13 @@ class Saving(Callback):
 
     def restore(self, net: NeuralNet) -> None:
         """Let a net be as it was; `on_train_begin` sets the rest."""
-        self.n_before = len(net.history)
-        if self.state is None:
+        self.n_before, state = len(net.history), self.state
+        if state is None:
             return
-        net.module_.load_state_dict(self.state["module"])
-        net.optimizer_.load_state_dict(self.state["optimizer"])
-        net.prices_ = self.state["prices"].to(net.device)
-        net.n_used_, net.interrupted_ = self.state["n_used"], False
-        net.history = History(self.state["history"])
-        self.n_before = self.state["n_before"]
+        net.module_.load_state_dict(state["module"])
+        go_back(net, state["prices"], state["optimizer"], state["history"])
+        net.n_used_, net.interrupted_ = state["n_used"], False
+        self.n_before = state["n_before"]
         if self.converged is not None:  # no training begins, which would do this
             self.restore_callbacks(net)
 

@@ -178,9 +178,15 @@ def usable_device(device: str) -> str:
 def restore(net: NeuralNet, state: dict[str, Any]) -> None:
     """Let a new net be what it was when it was stored."""
     take_weights(net, as_tensors(state["weights"]))
-    net.prices_ = as_tensors(state["prices"]).to(net.device)
-    net.optimizer_.load_state_dict(as_tensors(state["state_of_optimizer"]))
-    net.history = History(state["history"])
+    prices, optimizer = state["prices"], state["state_of_optimizer"]
+    go_back(net, as_tensors(prices), as_tensors(optimizer), state["history"])
+
+
+def go_back(net: NeuralNet, prices: Tensor, optimizer: dict, history: list) -> None:
+    """Let a net, whose network has its weights, be where its training stood."""
+    net.prices_ = prices.to(net.device)
+    net.optimizer_.load_state_dict(optimizer)
+    net.history = History(history)
 
 
 @dataclass(frozen=True)
