@@ -18,12 +18,7 @@ from sklearn_cce._graph.information import (
     objective,
     pair_shares,
 )
-from sklearn_cce._graph.remembered import (
-    NOWHERE,
-    bare,
-    generator,
-    remembered,
-)
+from sklearn_cce._graph.remembered import generator
 from sklearn_cce._training.progress import progress
 
 SHAPES = ((1.5, 0), (2, 0), (2, 10), (3, 10))
@@ -31,6 +26,9 @@ SHAPES = ((1.5, 0), (2, 0), (2, 10), (3, 10))
 
 MAX_SPREAD = 1.5
 """Candidates that spread so much more than the most compact one are left out."""
+
+MOST_VECTORS = 500
+"""So many eigenvectors are computed at most: more would take hours, and add little."""
 
 SMALL_MATRIX = 1_000
 """Up to this size all eigenvectors are computed."""
@@ -200,8 +198,10 @@ def find_groups(
     state: Mapping[str, Any],
 ) -> Groups:
     """Return what candidates are made of; the state is that of the generator."""
-    n_most, rng, found = min(3 * n_clusters, len(Z)), generator(state), []
-    values, vectors = eigenvectors(affinity, n_most, rng)
+    rng = generator(state)
+    n_init = 10 if len(Z) <= FEW_SAMPLES else 1
+    n_most, found = min(3 * n_clusters, len(Z)), []
+    values, vectors = eigenvectors(affinity, min(n_most, MOST_VECTORS), rng)
     for i in progress(range(n_spectral), "spectral clusterings"):
         ratio, power = SHAPES[i % len(SHAPES)]
         n_groups = min(int(ratio * n_clusters), n_most)
@@ -209,19 +209,16 @@ def find_groups(
         labels = fine_groups(powers, vectors, n_groups, weight, rng)
         found.append(Fine(labels, n_groups, rng.bit_generator.state))
         rng.random((N_ROUNDS, len(Z)))  # what moving the samples draws
-    n_init = 10 if len(Z) <= FEW_SAMPLES else 1
     by_means = kmeans(Z, n_clusters, weight, rng, n_init)
     return Groups(found, by_means, rng.bit_generator.state)
 
 
 def find_candidates(
+    groups: Groups,
     Z: np.ndarray,
     affinity: sp.csr_matrix,
     balance: Balance,
     weight: np.ndarray,
-    n_spectral: int,
-    rng: np.random.Generator,
-    memory: Any = NOWHERE,
 ) -> Candidates:
     """Return spectral clusterings and one by k-means, ranked by their objective.
 
@@ -230,6 +227,8 @@ def find_candidates(
 
     Parameters
     ----------
+    groups : Groups
+        What they are made of.
     Z : ndarray of shape (n_samples, n_features), float32
         Centred samples.
     affinity : csr_matrix of shape (n_samples, n_samples)
@@ -238,28 +237,19 @@ def find_candidates(
         What the sizes should be, of from 2 to below n_samples clusters.
     weight : ndarray of shape (n_samples,), float64
         Sample weights, above 0.
-    n_spectral : int
-        Number of spectral clusterings.
-    rng : Generator
-        The source of randomness.
-    memory : joblib.Memory, default=NOWHERE
-        Keeps what does not depend on lambda and the shares wanted.
 
     Returns
     -------
     Candidates
         At least one.
     """
-    n_clusters, links = len(balance.prior), bare(affinity)
-    given = Z, links, n_clusters, weight, n_spectral, rng.bit_generator.state
-    groups, found = remembered(memory, find_groups, *given), []
+    n_clusters, found = len(balance.prior), []
     for fine in progress(groups.fine, "candidate clusterings"):
         shares = pair_shares(affinity, fine.labels, fine.n_groups)
         labels = merge_groups(shares, n_clusters, balance.weight)[fine.labels]
         labels = named_as_wanted(labels, balance.prior, weight)
         found.append(ascend(affinity, labels, balance, generator(fine.state)))
     found.append(named_as_wanted(groups.by_means, balance.prior, weight))
-    rng.bit_generator.state = groups.state
     return rank(compact(found, Z, weight), affinity, balance)
 
 

@@ -2,12 +2,14 @@
 
 Several spectral clusterings, and one by k-means, are ranked by the objective of the
 training, with neighbours in the place of the network, and averaged: among neighbours in
-the features as they are, and where clusters found so are round. Clusters that are far
-apart are taken as they are.
+the features as they are, and where the clusters that the usual lambda finds so are
+round. So who is near whom does not depend on lambda. Clusters that are far apart are
+taken as they are.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -21,13 +23,15 @@ from threadpoolctl import threadpool_limits
 from sklearn_cce._graph.balancing import balanced
 from sklearn_cce._graph.candidates import (
     Candidates,
+    Groups,
     find_candidates,
+    find_groups,
     named_as_wanted,
 )
 from sklearn_cce._graph.information import Balance, objective, pair_shares
 from sklearn_cce._graph.metric import rounding, turned
 from sklearn_cce._graph.neighbors import as_graph
-from sklearn_cce._graph.remembered import NOWHERE
+from sklearn_cce._graph.remembered import NOWHERE, bare, remembered
 from sklearn_cce._graph.separation import likelihood, separated
 from sklearn_cce._training.process import undisturbed
 
@@ -41,6 +45,10 @@ TEMPERATURE = 0.005
 
 DISAGREEMENT = 0.1
 """Share of the samples put elsewhere by which a clustering counts e times less."""
+
+
+USUAL_WEIGHT = 0.5
+"""The lambda whose clusters are made round, the estimator's default."""
 
 
 class Turned(NamedTuple):
@@ -84,6 +92,42 @@ class Clustering:
     score: float
 
 
+@dataclass
+class Neighborhoods:
+    """What neighbours in some features say, whatever lambda is.
+
+    Attributes
+    ----------
+    Z : ndarray of shape (n_samples, n_features), float32
+        Centred samples.
+    affinity : csr_matrix of shape (n_samples, n_samples)
+        How strongly they are linked, symmetric.
+    weight : ndarray of shape (n_samples,), float64
+        Their weights, above 0.
+    groups : Groups
+        What candidate clusterings are made of.
+    """
+
+    Z: np.ndarray
+    affinity: sp.csr_matrix
+    weight: np.ndarray
+    groups: Groups
+
+    def clusters(self, balance: Balance) -> Clustering:
+        """Return the clusters that they suggest."""
+        K, mild, rest = (
+            len(balance.prior),
+            balance.within_information,
+            balance.beyond_information,
+        )
+        found = find_candidates(self.groups, self.Z, self.affinity, mild, self.weight)
+        soft = consensus(found.labels, found.scores, K, self.weight)
+        score = objective(pair_shares(self.affinity, soft.argmax(1), K), mild)
+        if rest is not None:
+            soft = balanced(soft, self.affinity, rest, self.weight)
+        return Clustering(found, soft, score)
+
+
 @undisturbed()
 def initial_labels(
     Z: np.ndarray,
@@ -114,7 +158,7 @@ def initial_labels(
     search : callable, default=None
         Finds such links in other features. None: the links are given.
     memory : joblib.Memory, default=NOWHERE
-        Keeps what is made of the links as they are.
+        Keeps what does not depend on lambda and the shares wanted.
 
     Returns
     -------
@@ -130,43 +174,44 @@ def initial_labels(
     if len(Z) <= n_clusters or n_clusters == 1:
         return certain_start(np.arange(len(Z)) % n_clusters, balance, weight)
     rng = np.random.default_rng(seed)
+    look = functools.partial(neighborhoods, weight, n_clusters, n_spectral, rng, memory)
     # With more threads k-means adds up in any order, and its bits would vary.
     with threadpool_limits(1, user_api="openmp"):
-        best = find_clusters(Z, graph, balance, weight, n_spectral, rng, memory)
-        if balance.beyond_information is None:
-            apart = separated(Z, n_clusters, weight, rng)
-            if apart is not None and is_likelier(apart, best.candidates, Z, weight):
+        near = look(Z, graph)
+        best, anew = near.clusters(balance), None
+        apart = separated(Z, n_clusters, weight, rng)
+        if apart is not None and balance.beyond_information is None:
+            if is_likelier(apart, best.candidates, Z, weight):
                 return certain_start(apart, balance, weight)
-        anew = None
         if search is not None:
-            axes = rounding(Z, best.soft, weight)
+            usual = best
+            if balance.weight != USUAL_WEIGHT:
+                usual = near.clusters(replace(balance, weight=USUAL_WEIGHT))
+            axes = rounding(Z, usual.soft, weight)
             Y = turned(Z, axes)
-            table = search(Y)
-            links = as_graph(table)
-            other = find_clusters(Y, links, balance, weight, n_spectral, rng, NOWHERE)
+            table = remembered(memory, search, Y)
+            other = look(Y, as_graph(table)).clusters(balance)
             if other.score > best.score:
                 best, anew = other, Turned(axes, table)
     return Start(best.soft, False, anew)
 
 
-def find_clusters(
-    Z: np.ndarray,
-    graph: sp.csr_matrix,
-    balance: Balance,
+def neighborhoods(
     weight: np.ndarray,
+    n_clusters: int,
     n_spectral: int,
     rng: np.random.Generator,
     memory: Any,
-) -> Clustering:
-    """Return the clusters that neighbours in some features suggest."""
-    affinity, K = symmetric(graph, weight), len(balance.prior)
-    mild, rest = balance.within_information, balance.beyond_information
-    found = find_candidates(Z, affinity, mild, weight, n_spectral, rng, memory)
-    soft = consensus(found.labels, found.scores, K, weight)
-    score = objective(pair_shares(affinity, soft.argmax(1), K), mild)
-    if rest is not None:
-        soft = balanced(soft, affinity, rest, weight)
-    return Clustering(found, soft, score)
+    Z: np.ndarray,
+    graph: sp.csr_matrix,
+) -> Neighborhoods:
+    """Return what neighbours in some features say, from the memory if that has it."""
+    affinity = symmetric(graph, weight)
+    state, bare_links = rng.bit_generator.state, bare(affinity)
+    given = Z, bare_links, n_clusters, weight, n_spectral, state
+    groups = remembered(memory, find_groups, *given)
+    rng.bit_generator.state = groups.state
+    return Neighborhoods(Z, affinity, weight, groups)
 
 
 def symmetric(graph: sp.csr_matrix, weight: np.ndarray) -> sp.csr_matrix:

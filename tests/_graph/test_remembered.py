@@ -30,7 +30,7 @@ def samples():
 @pytest.fixture
 def counts(monkeypatch):
     """Give how often graphs, the two parts of a start and groups were computed."""
-    numbers = {"neighbor_table": 0, "find_clusters": 0, "eigenvectors": 0}
+    numbers = {"neighbor_table": 0, "neighborhoods": 0, "eigenvectors": 0}
 
     def counted(name, function):
         def call(*args):
@@ -72,7 +72,7 @@ def test_what_is_mapped_from_the_disk_gives_the_same(samples, tmp_path):
 
 
 CHANGED = {
-    "fairness_weight": ({"fairness_weight": 0.7}, (1, 2, 1)),
+    "fairness_weight": ({"fairness_weight": 0.7}, (0, 2, 0)),
     "cluster_prior": ({"cluster_prior": [0.5, 0.25, 0.25]}, (1, 2, 1)),
     "n_clusters": ({"n_clusters": 4}, (1, 2, 2)),
     "n_init": ({"n_init": 3}, (1, 2, 2)),
@@ -102,7 +102,7 @@ def test_other_samples_and_weights_are_another_matter(samples, counts, tmp_path)
         (samples, weight, (2, 2, 2)),
         (samples, weight, (0, 0, 0)),
         (samples[:400], None, (2, 2, 2)),
-        (np.repeat(samples, 2, axis=0), None, (1, 2, 2)),
+        (np.repeat(samples, 2, axis=0), None, (0, 2, 2)),
         (np.repeat(samples, 2, axis=0), None, (0, 0, 0)),
     ]:
         new(counts)

@@ -6,6 +6,8 @@ import scipy.sparse as sp
 import torch
 from sklearn.datasets import make_blobs, make_moons
 
+from sklearn_cce._graph import candidates
+from sklearn_cce._graph import start as _start
 from sklearn_cce._graph.candidates import eigenvectors, named_as_wanted, spread
 from sklearn_cce._graph.information import Balance
 from sklearn_cce._graph.neighbors import neighbor_table
@@ -52,6 +54,29 @@ def test_separate_blobs_are_found(n_clusters):
 def test_shapes_that_k_means_cannot_see_are_found():
     X, y = make_moons(400, noise=0.05, random_state=0)
     assert clustering_accuracy(y, start(X, 2)[0].argmax(1)) > 0.98
+
+
+def test_many_clusters_are_found_with_few_eigenvectors(monkeypatch):
+    X, y = make_blobs(900, 8, centers=30, random_state=0, cluster_std=1.5)
+    whole = clustering_accuracy(y, start(X, 30, n_spectral=1)[0].argmax(1))
+    monkeypatch.setattr(candidates, "MOST_VECTORS", 15)
+    few = clustering_accuracy(y, start(X, 30, n_spectral=1)[0].argmax(1))
+    assert min(whole, few) > 0.9
+
+
+def test_what_is_near_does_not_depend_on_lambda(monkeypatch):
+    X, _ = make_blobs([300, 150, 80, 30], centers=None, random_state=0)
+    seen = []
+
+    def noted(Z, axes):
+        seen.append(axes)
+        return Z
+
+    monkeypatch.setattr(_start, "turned", noted)
+    for weight in (0.05, 0.5, 1.0, 100.0):
+        start(X, 4, fairness_weight=weight)
+    assert len(seen) == 4
+    assert all(np.array_equal(axes, seen[0]) for axes in seen)
 
 
 def test_the_shares_of_clusters_far_apart_are_exact():
