@@ -126,9 +126,10 @@ default='auto'
         is called with ``(in_shape, n_classes)``, where ``in_shape`` is the number of
         features, or the shape of a sample with more than one axis, and must return a
         module with one logit per class. A module is copied before training.
-    pseudo_labels : {'em', 'exact'}, default='em'
+    pseudo_labels : {'auto', 'em', 'exact'}, default='auto'
         Method that solves for the pseudo-labels of a batch, see
-        :func:`~sklearn_cce.pseudo_labels.update_pseudo_labels`.
+        :func:`~sklearn_cce.pseudo_labels.update_pseudo_labels`. 'auto': 'exact' for 150
+        classes and more on the CPU, where it takes less time, else 'em'.
     max_epochs : int, default=None
         Maximum number of passes over the data. None means 30, or as many as make
         1,000 gradient steps if that is more. The learning rate falls to 0 on the way.
@@ -261,7 +262,7 @@ default='auto'
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "class_prior": ["array-like", None],
-        "pseudo_labels": [StrOptions(set(UPDATES))],
+        "pseudo_labels": [StrOptions({"auto", *UPDATES})],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
     }
@@ -276,7 +277,7 @@ default='auto'
         class_prior: ArrayLike | None = None,
         views: str | View | sp.spmatrix | Sequence | None = "auto",
         module: str | nn.Module | Callable[..., nn.Module] = "mlp",
-        pseudo_labels: str = "em",
+        pseudo_labels: str = "auto",
         max_epochs: int | None = None,
         tol: float = 1e-3,
         patience: int = 20,

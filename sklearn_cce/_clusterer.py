@@ -53,7 +53,6 @@ from sklearn_cce._graph.remembered import open_memory
 from sklearn_cce._graph.start import Start
 from sklearn_cce._training.batches import (
     N_TRIED,
-    Samples,
     make_samples,
     n_batches,
     weights_of,
@@ -79,8 +78,9 @@ from sklearn_cce.modules import FLATTENING, MODULES
 from sklearn_cce.pseudo_labels._batch import UPDATES
 from sklearn_cce.views import View, make_views
 
-N_SPECTRAL = 12
-"""Number of spectral clusterings whose mean the network learns first."""
+N_SPECTRAL, CLUSTERS_IN_ALL = 12, 1_200
+"""Number of spectral clusterings whose mean the network learns first: so many, but with
+no more clusters than this in all, as each takes a time that grows with these."""
 
 FROM_SCRATCH = 5
 """How many times the usual passes and gradient steps a fit takes without a start."""
@@ -142,7 +142,7 @@ class CollisionClusterer(
     n_init : int or 'auto', default='auto'
         Number of spectral clusterings, or of networks trained from random starts, of
         which the one with the smallest loss is kept. 'auto' means one network, or 12
-        spectral clusterings.
+        spectral clusterings, fewer for more than 100 clusters.
     views : str, Neighbors, callable, sparse matrix, list of these or None, \
             default='auto'
         What else a sample may look like; all views of a sample learn each other's
@@ -166,9 +166,10 @@ class CollisionClusterer(
         labels and is certain at last. A start and the chunks of a stream are learnt
         with 2; without a start the fairness weight comes from 10, and balance leads
         while nothing is known.
-    pseudo_labels : {'em', 'exact'}, default='em'
+    pseudo_labels : {'auto', 'em', 'exact'}, default='auto'
         Method that solves for the pseudo-labels of a batch, see
-        :func:`~sklearn_cce.pseudo_labels.update_pseudo_labels`.
+        :func:`~sklearn_cce.pseudo_labels.update_pseudo_labels`. 'auto': 'exact' for 150
+        clusters and more on the CPU, where it takes less time, else 'em'.
     max_epochs : int, default=None
         Maximum number of passes over the data; the first half for the start, where
         there is one. The learning rate falls to 0 along a cosine in either part. None
@@ -296,7 +297,7 @@ class CollisionClusterer(
         "n_init": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "loss": [StrOptions(set(SELF_LABELLING)), ORDERS],
-        "pseudo_labels": [StrOptions(set(UPDATES))],
+        "pseudo_labels": [StrOptions({"auto", *UPDATES})],
     }
 
     def __init__(
@@ -310,7 +311,7 @@ class CollisionClusterer(
         views: str | View | sp.spmatrix | Sequence | None = "auto",
         module: str | nn.Module | Callable[..., nn.Module] = "mlp",
         loss: str | float = RISING,
-        pseudo_labels: str = "em",
+        pseudo_labels: str = "auto",
         max_epochs: int | None = None,
         tol: float = 1e-3,
         patience: int = 20,
@@ -706,18 +707,20 @@ class CollisionClusterer(
             )
             converged = self._self_label(net, geometry, plan.epochs, plan)
         if not plan.one_pass:
-            self._balance_outputs(net, geometry.samples)
+            self._balance_outputs(net, geometry)
         return net, converged
 
-    def _balance_outputs(self, net: CollisionNet, samples: Samples) -> None:
+    def _balance_outputs(self, net: CollisionNet, geometry: Geometry) -> None:
         """Shift the outputs where the balance is worth more than the network says.
 
-        A network that is sure of its clusters does not learn to give them up.
+        A network that is sure of its clusters does not learn to give them up. Where
+        there are many samples, those that the start is made of tell.
         """
         wanted = np.flatnonzero(net.prior)
         balance = Balance(self.fairness_weight, net.prior[wanted]).beyond_information
         if balance is None:
             return
+        samples = geometry.begun
         with net.drawing():
             logits = infer(net.module_, samples.source)[:, wanted]
             shift = np.zeros(len(net.prior), np.float32)
@@ -758,7 +761,8 @@ class CollisionClusterer(
             return Start(samples.target.cpu().numpy(), certain=False)
         if self._init_is("random"):
             return None
-        n_spectral = N_SPECTRAL if isinstance(self.n_init, str) else self.n_init
+        usual = max(min(N_SPECTRAL, CLUSTERS_IN_ALL // self.n_clusters), 1)
+        n_spectral = usual if isinstance(self.n_init, str) else self.n_init
         weight = weights_of(geometry.begun)
         balance = self._balance()
         return geometry.ranks.first(

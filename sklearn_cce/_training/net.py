@@ -37,6 +37,9 @@ ENDS = ("on_train_begin", "on_epoch_end", "on_train_end")
 UNIQUE_AT_ONCE = 2**20
 """Clusters of so many samples are sorted at a time."""
 
+MANY_OUTPUTS = 150
+"""For so many outputs the exact pseudo-labels of a batch take less time than EM's."""
+
 ONLY_TRAINING = (
     "best_loss_",
     "clusters_",
@@ -69,7 +72,7 @@ class CollisionNet(NeuralNet):
     prior : ndarray of shape (n_clusters,)
         Target share of every cluster.
     pseudo_labels : str
-        Method of ``update_pseudo_labels``.
+        Method of ``update_pseudo_labels``, or 'auto' for the faster one.
     ranks : Ranks
         The processes that train it together.
     rising : bool
@@ -278,6 +281,14 @@ class CollisionNet(NeuralNet):
         labels = self._pseudo_labels(probabilities, weight, n)
         return torch.where(known, target, labels)
 
+    @property
+    def method(self) -> str:
+        """How pseudo-labels are solved for."""
+        if self.pseudo_labels != "auto":
+            return self.pseudo_labels
+        many = len(self.prior_) >= MANY_OUTPUTS and self.prior_.device.type == "cpu"
+        return "exact" if many else "em"
+
     def _pseudo_labels(
         self, probabilities: Tensor, weight: Tensor | None, n: int
     ) -> Tensor:
@@ -288,7 +299,7 @@ class CollisionNet(NeuralNet):
             fairness_weight=self.fairness_weight,
             prior=self.prior_,
             sample_weight=weight,
-            method=self.pseudo_labels,
+            method=self.method,
             all_sum=None if self.ranks.alone else self.ranks.sum,
         )
         return labels.roll(n, 0)

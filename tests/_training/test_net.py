@@ -97,6 +97,14 @@ def objective(labels, probabilities, fairness_weight=10.0):
     return float(agreement + fairness_weight * balance)
 
 
+@pytest.mark.parametrize("n_outputs, method", [(149, "em"), (150, "exact")])
+def test_many_outputs_have_exact_pseudo_labels(n_outputs, method):
+    prior, names = np.full(n_outputs, 1 / n_outputs), {"auto": method, "em": "em"}
+    for name, used in names.items():
+        net = make_net(prior=prior).set_params(pseudo_labels=name)
+        assert net.method == used
+
+
 def test_pseudo_labels_come_closer_to_the_optimum_than_the_predictions(logits):
     step = one_step(logits)
     probabilities = step.logits.detach().softmax(1)
