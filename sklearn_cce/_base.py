@@ -324,6 +324,7 @@ class BaseCollisionEstimator(CallbackParams, Generic[TaskT]):
                 epochs = self._epochs(n_steps, goes_on, n_usual)
                 plan = Plan(goes_on, one_pass, epochs, n_steps, seed, folder)
                 net, converged = self._learn(geometry, task, plan)
+                del geometry  # its graphs may be larger than what follows
                 self._keep(net, source, task, plan)
                 self._conclude(source, task, plan, converged)
             if folder is not None:

@@ -30,7 +30,13 @@ from sklearn_cce._training.inference import infer
 from sklearn_cce._training.process import once
 from sklearn_cce._training.progress import progress, showing
 from sklearn_cce._training.ranks import ALONE, Ranks
-from sklearn_cce._training.sources import BLOCK, PartSource, Source, take
+from sklearn_cce._training.sources import (
+    BLOCK,
+    HELD_BYTES,
+    PartSource,
+    Source,
+    take,
+)
 from sklearn_cce.modules import input_scaling
 from sklearn_cce.views import Neighbors, View
 
@@ -185,7 +191,9 @@ class Geometry:
         if weight is not None:
             weight = weight[rows.to(weight.device)]
             weight = weight / weight.mean()
-        return Samples(take(self.samples.source, rows), weight)
+        whole = self.samples.source
+        fits = 4 * len(rows) * math.prod(whole.shape[1:]) <= HELD_BYTES
+        return Samples(take(whole, rows) if fits else PartSource(whole, rows), weight)
 
     @once
     def beginning(self) -> Geometry:
@@ -432,9 +440,10 @@ def parts_for_search(n_samples: int) -> Iterator[Tensor]:
     """
     n_parts = n_parts_for_search(n_samples)
     block = min(BLOCK, -(-n_samples // n_parts))
-    number = torch.arange(n_samples) // block % n_parts
     for part in range(n_parts):
-        yield (number == part).nonzero()[:, 0]
+        starts = torch.arange(part * block, n_samples, n_parts * block)
+        rows = (starts[:, None] + torch.arange(block)).flatten()
+        yield rows[rows < n_samples]
 
 
 def with_weight(

@@ -61,7 +61,7 @@ def flatten(features: torch.Tensor) -> torch.Tensor:
 
 def overflowing(outputs: Tensor) -> Tensor:
     """Return the indices of rows with NaN or infinity, or with -infinity alone."""
-    if outputs.sum().isfinite():
+    if math.isfinite(outputs.sum().item()):
         return outputs.new_empty(0, dtype=torch.int64)
     return (~outputs.flatten(1).amax(1).isfinite()).nonzero()[:, 0]
 
@@ -129,13 +129,14 @@ def group_means(
     ndarray of shape (n_groups, n_features), float64
         The means; NaN for a group without weight.
     """
-    n = len(source)
-    entries = np.ones(n) if weight is None else weight
-    member = sp.csc_matrix((entries, groups, np.arange(n + 1)), (n_groups, n))
     sums = np.zeros((n_groups, source.shape[1]))
     with on_host():
         for rows in chunks(source, source.device.type):
-            sums += member[:, rows] @ source[rows].cpu().double().numpy()
+            own = groups[rows]
+            n = len(own)
+            entries = np.ones(n) if weight is None else weight[rows]
+            member = sp.csc_matrix((entries, own, np.arange(n + 1)), (n_groups, n))
+            sums += member @ source[rows].cpu().double().numpy()
     with np.errstate(invalid="ignore"):
         return sums / np.bincount(groups, weight, n_groups)[:, None]
 
@@ -152,19 +153,25 @@ def infer_chunks(
     result = torch.empty(0)
     parts = list(chunks(source, device))
     for rows in parts if name is None else progress(parts, name):
-        start = rows.start
-        X = source[rows]
-        if source.resident:
-            check_finite(X, rows)
-        outputs = module(pad(X))[: len(X)]
-        bad = overflowing(outputs)
-        if len(bad):
-            raise ValueError(
-                f"X has values too large for the network: its output for sample "
-                f"{start + int(bad[0])} is not finite."
-            )
-        outputs = finish(outputs).cpu()
-        if start == 0:
+        outputs = finish(checked_outputs(module, source, rows)).cpu()
+        if len(parts) == 1:
+            return outputs.numpy()
+        if rows.start == 0:
             result = outputs.new_empty((n, *outputs.shape[1:]))
         result[rows] = outputs
     return result.numpy()
+
+
+def checked_outputs(module: torch.nn.Module, source: Source, rows: slice) -> Tensor:
+    """Return the outputs for a chunk of samples, if it and they are finite."""
+    X = source[rows]
+    if source.resident:
+        check_finite(X, rows)
+    outputs = module(pad(X))[: len(X)]
+    bad = overflowing(outputs)
+    if len(bad):
+        raise ValueError(
+            f"X has values too large for the network: its output for sample "
+            f"{rows.start + int(bad[0])} is not finite."
+        )
+    return outputs

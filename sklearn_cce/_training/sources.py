@@ -23,8 +23,9 @@ from sklearn_cce._training.process import Stream
 BLOCK = 512
 """Large data are read in blocks of so many samples."""
 
-N_SCALING_SAMPLES = 16_384
-"""The scale of the input is estimated on no more samples than this."""
+N_SCALING_SAMPLES, SCALING_BLOCK = 16_384, 16
+"""The scale of the input is estimated on no more samples than this, in blocks so small
+that samples in any order have their share."""
 
 LEAST_BYTES, MOST_BYTES = 2**18, 2**27
 """Slices of rows are read in blocks of whole chunks, of about so many bytes."""
@@ -356,7 +357,7 @@ def check_finite(X: Tensor, index: Index | None = None) -> None:
     index : slice or Tensor of shape (n,), optional
         Their index in the data, a slice without a step; from 0 on by default.
     """
-    if X.sum().isfinite():
+    if math.isfinite(X.sum().item()):
         return
     bad = (~X.flatten(1).isfinite().all(1)).nonzero()[:, 0].tolist()
     if not bad:
@@ -373,8 +374,9 @@ def check_finite(X: Tensor, index: Index | None = None) -> None:
 
 def spread_blocks(n: int) -> Tensor:
     """Return the indices of at most N_SCALING_SAMPLES samples, in blocks far apart."""
-    starts = torch.arange(0, n, max(BLOCK, -(-n * BLOCK // N_SCALING_SAMPLES)))
-    index = (starts[:, None] + torch.arange(BLOCK)).flatten()
+    apart = -(-n * SCALING_BLOCK // N_SCALING_SAMPLES)
+    starts = torch.arange(0, n, max(SCALING_BLOCK, apart))
+    index = (starts[:, None] + torch.arange(SCALING_BLOCK)).flatten()
     return index[index < n]
 
 

@@ -161,6 +161,23 @@ def test_a_classifier_learns_from_all_samples(many):
     assert np.mean(model.predict(X) == y + 1) > 0.9
 
 
+def test_a_part_too_large_to_hold_is_read_batch_by_batch(many, monkeypatch):
+    X, _ = many
+    held = clusterer(max_epochs=4).fit(X)
+    monkeypatch.setattr(_geometry, "HELD_BYTES", X[:PART].nbytes - 1)
+    assert isinstance(geometry(X).begun.source, PartSource)
+    read = clusterer(max_epochs=4).fit(X)
+    assert np.array_equal(read.predict_proba(X), held.predict_proba(X))
+
+
+def test_sizes_are_enforced_for_all_by_those_of_a_part(many):
+    X, y = many
+    uneven = np.concatenate([X[y == 0], X[y != 0][:150]])
+    model = clusterer(fairness_weight=1000.0).fit(uneven)
+    sizes = np.bincount(model.labels_, minlength=4) / len(uneven)
+    np.testing.assert_allclose(sizes, 1 / 4, atol=0.1)
+
+
 @pytest.mark.parametrize("n", [201, 300, 1000, 4321])
 def test_parts_for_the_search_hold_every_sample_once(n):
     parts = list(_geometry.parts_for_search(n))

@@ -267,3 +267,13 @@ def test_images_of_other_libraries(images, store, tmp_path):
     stored = store(images, tmp_path)
     ours, theirs = cluster(**params).fit(stored), cluster(**params).fit(images)
     same_result(ours, theirs, stored, images)
+
+
+@pytest.mark.parametrize("n", [1, 100, 16_384, 16_385, 100_000, 1_234_567])
+def test_the_scale_is_taken_from_everywhere(n):
+    rows = sources.spread_blocks(n)
+    assert torch.equal(rows.unique(), rows)
+    assert rows[0] == 0 and len(rows) <= sources.N_SCALING_SAMPLES
+    assert len(rows) == n or len(rows) > sources.N_SCALING_SAMPLES / 2
+    # Of 500 classes, one after the other, none is passed over.
+    assert len((rows * 500 // n).unique()) == min(n, 500)
