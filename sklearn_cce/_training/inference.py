@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator
 
@@ -148,16 +147,14 @@ def infer_chunks(
     name: str | None,
 ) -> np.ndarray:
     """Return the outputs, as `infer` does."""
-    n = len(source)
-    device = next(itertools.chain(module.parameters(), module.buffers())).device.type
+    parts = list(chunks(source, source.device.type))
+    if len(parts) == 1:
+        return finish(checked_outputs(module, source, parts[0])).cpu().numpy()
     result = torch.empty(0)
-    parts = list(chunks(source, device))
     for rows in parts if name is None else progress(parts, name):
         outputs = finish(checked_outputs(module, source, rows)).cpu()
-        if len(parts) == 1:
-            return outputs.numpy()
         if rows.start == 0:
-            result = outputs.new_empty((n, *outputs.shape[1:]))
+            result = outputs.new_empty((len(source), *outputs.shape[1:]))
         result[rows] = outputs
     return result.numpy()
 
