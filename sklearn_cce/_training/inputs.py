@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from numbers import Integral
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 from torch import Tensor, nn
@@ -182,7 +184,9 @@ def check_array(
     if file is not None and mapped:
         check_length(file)
     how = {"dtype": wanted, "allow_nd": True, "ensure_all_finite": checked}
-    with quiet_casts():
+    # NaN would ruin a training, so no one is trusted there.
+    strictly = config_context(assume_finite=False) if checked else nullcontext()
+    with strictly, quiet_casts():
         X = validate_data(estimator, X, reset=reset, **how)
     passes = not training and device.type != "cpu"
     stays = mapped or passes or 4 * X.size > room(device)

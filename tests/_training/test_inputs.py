@@ -11,6 +11,7 @@ import pytest
 import scipy.sparse as sp
 import torch
 from numpy.testing import assert_array_equal
+from sklearn import config_context
 from sklearn.exceptions import ConvergenceWarning
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
@@ -281,3 +282,10 @@ def test_samples_made_in_inference_mode(X, quick):
 def test_a_dataset_that_is_longer_than_it_says(X, quick):
     short = Items(lambda i: X[i], lambda: 40)
     assert_array_equal(quick().fit(short).labels_, quick().fit(X[:40]).labels_)
+
+
+def test_training_trusts_no_one_with_finite_samples(X, quick):
+    bad = np.array(X, float)
+    bad[3, 1] = np.nan
+    with config_context(assume_finite=True), pytest.raises(ValueError, match="NaN"):
+        quick().fit(bad)
