@@ -113,20 +113,6 @@ class Neighborhoods:
     weight: np.ndarray
     groups: Groups
 
-    def clusters(self, balance: Balance) -> Clustering:
-        """Return the clusters that they suggest."""
-        K, mild, rest = (
-            len(balance.prior),
-            balance.within_information,
-            balance.beyond_information,
-        )
-        found = find_candidates(self.groups, self.Z, self.affinity, mild, self.weight)
-        soft = consensus(found.labels, found.scores, K, self.weight)
-        score = objective(pair_shares(self.affinity, soft.argmax(1), K), mild)
-        if rest is not None:
-            soft = balanced(soft, self.affinity, rest, self.weight)
-        return Clustering(found, soft, score)
-
 
 @undisturbed()
 def initial_labels(
@@ -178,7 +164,7 @@ def initial_labels(
     # With more threads k-means adds up in any order, and its bits would vary.
     with threadpool_limits(1, user_api="openmp"):
         near = look(Z, graph)
-        best, anew = near.clusters(balance), None
+        best, anew = remembered(memory, clusters, near, balance), None
         apart = separated(Z, n_clusters, weight, rng)
         if apart is not None and balance.beyond_information is None:
             if is_likelier(apart, best.candidates, Z, weight):
@@ -186,11 +172,12 @@ def initial_labels(
         if search is not None:
             usual = best
             if balance.weight != USUAL_WEIGHT:
-                usual = near.clusters(replace(balance, weight=USUAL_WEIGHT))
+                usual_balance = replace(balance, weight=USUAL_WEIGHT)
+                usual = remembered(memory, clusters, near, usual_balance)
             axes = rounding(Z, usual.soft, weight)
             Y = turned(Z, axes)
             table = remembered(memory, search, Y)
-            other = look(Y, as_graph(table)).clusters(balance)
+            other = clusters(look(Y, as_graph(table)), balance)
             if other.score > best.score:
                 best, anew = other, Turned(axes, table)
     return Start(best.soft, False, anew)
@@ -206,12 +193,23 @@ def neighborhoods(
     graph: sp.csr_matrix,
 ) -> Neighborhoods:
     """Return what neighbours in some features say, from the memory if that has it."""
-    affinity = symmetric(graph, weight)
-    state, bare_links = rng.bit_generator.state, bare(affinity)
-    given = Z, bare_links, n_clusters, weight, n_spectral, state
+    affinity, state = bare(symmetric(graph, weight)), rng.bit_generator.state
+    given = Z, affinity, n_clusters, weight, n_spectral, state
     groups = remembered(memory, find_groups, *given)
     rng.bit_generator.state = groups.state
     return Neighborhoods(Z, affinity, weight, groups)
+
+
+def clusters(near: Neighborhoods, balance: Balance) -> Clustering:
+    """Return the clusters that neighbours suggest."""
+    K, rest = len(balance.prior), balance.beyond_information
+    links, mild = near.affinity, balance.within_information
+    found = find_candidates(near.groups, near.Z, links, mild, near.weight)
+    soft = consensus(found.labels, found.scores, K, near.weight)
+    score = objective(pair_shares(links, soft.argmax(1), K), mild)
+    if rest is not None:
+        soft = balanced(soft, links, rest, near.weight)
+    return Clustering(found, soft, score)
 
 
 def symmetric(graph: sp.csr_matrix, weight: np.ndarray) -> sp.csr_matrix:
