@@ -26,6 +26,7 @@ test-slow:
 
 docs:
 	$(PYTHON) -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	$(PYTHON) docs/check_site.py docs/_build/html
 
 bench: # quick ones; the figures of docs/benchmarks.rst take hours
 	$(PYTHON) -m benchmarks.clustering --quick --results build/bench

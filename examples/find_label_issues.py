@@ -7,6 +7,7 @@ five labels of the digits is replaced, and ``find_label_issues`` of cleanlab jud
 by probabilities from cross-validation. It needs ``pip install cleanlab``.
 """
 
+# sphinx_gallery_thumbnail_path = '_static/label_issues.png'
 import functools
 
 import matplotlib.pyplot as plt
@@ -45,14 +46,18 @@ issues = find_label_issues(
 # %%
 # What was found
 # --------------
+# The ten labels that are most surely wrong.
+#
+# .. image:: /_static/label_issues.png
+#    :alt: Ten digits, each with the label given and the right one
 found = np.zeros(len(y), bool)
 found[issues] = True
 print(f"{wrong.sum()} wrong labels, {found.sum()} reported")
 print(f"precision {wrong[found].mean():.3f}, recall {found[wrong].mean():.3f}")
 
-fig, axes = plt.subplots(1, 10, figsize=(10, 1.8))
-for ax, i in zip(axes, issues[:10], strict=True):
+fig, axes = plt.subplots(2, 5, figsize=(5, 3.2), layout="constrained")
+for ax, i in zip(axes.flat, issues[:10], strict=True):
     ax.imshow(X[i].reshape(8, 8), cmap="gray_r")
-    ax.set_title(f"given {given[i]}\nis {y[i]}", fontsize=9)
+    ax.set_title(f"given {given[i]}\nis {y[i]}")
     ax.set_axis_off()
 plt.show()

@@ -5,6 +5,7 @@ Cluster images with a network of one's own
 Any :class:`torch.nn.Module` can be the network. Here it is a small convolutional one,
 which sees the 8 x 8 digits as images of shape ``(channels, height, width)``.
 """
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits

@@ -45,7 +45,7 @@ sets = {
     "unequal classes": unequal(X, y, np.random.default_rng(0)),
 }
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.6), sharey=True, layout="constrained")
 for ax, (title, (samples, classes)) in zip(axes, sets.items(), strict=True):
     even, accuracy = [], []
     for weight in WEIGHTS:

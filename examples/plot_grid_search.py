@@ -78,9 +78,8 @@ print(
     f"accuracy {clustering_accuracy(y, clusters):.3f}"
 )
 
-fig, axes = plt.subplots(2, 1, figsize=(6.4, 6.4), layout="constrained")
-for ax, name in zip(axes, search.scorer_, strict=True):
-    SearchDisplay.from_estimator(search, metric=name, ax=ax)
+for name in search.scorer_:
+    SearchDisplay.from_estimator(search, metric=name)
 plt.show()
 
 # %%

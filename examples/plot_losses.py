@@ -6,6 +6,7 @@ Which predictions does a loss reward for a label that is not certain, and how ha
 it pull? With two classes, label and prediction are one number each, so the whole loss
 fits into a picture.
 """
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -6,6 +6,7 @@ What a network is sure of
 samples lie between clusters, which clusters these are, and whether the probabilities
 can be taken at their word.
 """
+# sphinx_gallery_thumbnail_number = 3
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits, load_wine

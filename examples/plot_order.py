@@ -6,6 +6,7 @@ Rényi cross-entropy of order 1 is Shannon's, of order 2 collision cross-entropy
 does the order change for a label that is not certain, and why does it rise while a
 network learns from its own labels?
 """
+# sphinx_gallery_thumbnail_number = 2
 
 import warnings
 
@@ -24,14 +25,12 @@ ORDERS = [1, 1.5, 2, 3]
 # %%
 # One doubtful label
 # ------------------
-# Two classes and a label of 0.7 for the first. Left: the gradient in the logit. It
-# vanishes at 0.7 for order 1, further out for order 1.5, and for orders from 2 on only
-# where the network is certain. Order 3 believes the network: below a prediction of 0.3
-# it pulls away from the label. Right: the best prediction for every label, a copy at
-# order 1, a sharpened copy, and a decision from order 2 on.
+# Two classes and a label of 0.7 for the first. The gradient in the logit vanishes at
+# 0.7 for order 1, further out for order 1.5, and for orders from 2 on only where the
+# network is certain. Order 3 believes the network: below a prediction of 0.3 it pulls
+# away from the label.
 logit = torch.linspace(-6, 6, 401, dtype=torch.float64)
 prediction = torch.sigmoid(logit).numpy()
-labels = torch.linspace(0.01, 0.99, 99, dtype=torch.float64)
 
 
 def with_gradient(label, order):
@@ -44,16 +43,26 @@ def with_gradient(label, order):
     return loss.detach().numpy(), z.grad.numpy()
 
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for order in ORDERS:
     _, gradient = with_gradient(torch.tensor(0.7, dtype=torch.float64), order)
-    left.plot(prediction, gradient, label=f"order {order}")
+    ax.plot(prediction, gradient, label=f"order {order}")
+ax.axhline(0, color="black", linewidth=0.8)
+ax.set(title="A label of 0.7", xlabel="prediction", ylabel="gradient in the logit")
+ax.legend()
+plt.show()
+
+# %%
+# The best prediction for every label
+# -----------------------------------
+# A copy at order 1, a sharpened copy, and a decision from order 2 on.
+labels = torch.linspace(0.01, 0.99, 99, dtype=torch.float64)
+fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+for order in ORDERS:
     best = [prediction[with_gradient(label, order)[0].argmin()] for label in labels]
-    right.plot(labels, best, label=f"order {order}")
-left.axhline(0, color="black", linewidth=0.8)
-left.set(title="label 0.7", xlabel="prediction", ylabel="gradient in the logit")
-right.set(title="best prediction", xlabel="label", ylabel="prediction")
-left.legend()
+    ax.plot(labels, best, label=f"order {order}")
+ax.set(title="The best prediction", xlabel="label", ylabel="prediction")
+ax.legend()
 plt.show()
 
 # %%

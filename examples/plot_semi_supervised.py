@@ -6,6 +6,7 @@ Of all images of digits that we train on, only one of each class has a label. Th
 are labelled on the way: softly, in balance over the classes, and so that neighbours
 agree.
 """
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np

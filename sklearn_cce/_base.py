@@ -22,12 +22,7 @@ from skorch.history import History
 from skorch.utils import noop
 from torch import nn
 
-from sklearn_cce._checks import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    plain_number,
-)
+from sklearn_cce._checks import HasMethods, Interval, StrOptions, plain_number
 from sklearn_cce._graph.geometry import (
     Geometry,
     has_given_graph,
@@ -67,6 +62,7 @@ from sklearn_cce._training.ranks import ALONE, Ranks, comparable, joined
 from sklearn_cce._training.sources import Source, TensorSource
 from sklearn_cce._training.storing import take_weights
 from sklearn_cce._training.user_callbacks import CallbackParams, check_callbacks
+from sklearn_cce._version import doc_link_template, project_urls
 from sklearn_cce.losses import LOSSES, RenyiCrossEntropyLoss
 from sklearn_cce.modules import FLATTENING, MODULES, sample_shape, without_head
 from sklearn_cce.views import Neighbors, View
@@ -216,6 +212,8 @@ class BaseCollisionEstimator(CallbackParams, Generic[TaskT]):
     _n_neighbors: int
     _net_type: type[CollisionNet] = CollisionNet
     _modules: dict[str, Callable[..., nn.Module]] = MODULES
+    _doc_link_module = "sklearn_cce"
+    _doc_link_template = doc_link_template(project_urls())
 
     net_: CollisionNet
 

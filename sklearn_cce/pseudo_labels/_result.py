@@ -42,6 +42,15 @@ class PseudoLabelResult:
     prices : ndarray or Tensor of shape (n_classes,)
         Dual variables; at the optimum ``fairness_weight * prior / mean label``.
         float32 for labels of half precision.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_cce.pseudo_labels import solve_pseudo_labels
+    >>> predictions = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3]])
+    >>> result = solve_pseudo_labels(predictions, fairness_weight=10.0)
+    >>> result.converged, bool(result.lower_bound <= result.objective)
+    (True, True)
     """
 
     labels: Any
