@@ -287,6 +287,8 @@ class BaseCollisionEstimator(CallbackParams, Generic[TaskT]):
         self._validate_params()  # scikit-learn leaves this out in further partial_fits
         with all_or_nothing(self):
             self._check_params()
+            if one_pass:  # of which none are held out
+                check_callbacks(self.callbacks, validated=False)
             ranks = joined(self.distributed)
             device = self._device(goes_on)
             with ranks.together():

@@ -19,15 +19,19 @@ from skorch.callbacks import (
     EpochScoring,
     Freezer,
     GradientNormClipping,
+    Initializer,
     InputShapeSetter,
     LoadInitState,
     LRScheduler,
     MlflowLogger,
+    ParamMapper,
     PassthroughScoring,
     PrintLog,
     ProgressBar,
+    SacredLogger,
     TensorBoard,
     TrainEndCheckpoint,
+    Unfreezer,
     WandbLogger,
 )
 
@@ -308,12 +312,28 @@ def test_gradients_are_clipped(data, y):
     assert max(norms) <= 1.001e-3
 
 
-def test_parameters_are_frozen(data, y):
-    params = {"callbacks": [Freezer("0.*")], "module": small}
+def same_weights(callbacks, data, y):
+    """Return the names of weights that five passes leave as one pass does."""
+    params = {"callbacks": callbacks, "module": small}
     one = classify(max_epochs=1, **params).fit(data, y).module_.state_dict()
     more = classify(max_epochs=5, **params).fit(data, y).module_.state_dict()
-    same = [name for name, value in one.items() if torch.equal(value, more[name])]
-    assert same == ["0.weight", "0.bias"]
+    return [name for name, value in one.items() if torch.equal(value, more[name])]
+
+
+def test_parameters_are_frozen_until_they_are_not(data, y):
+    first = ["0.weight", "0.bias"]
+    assert same_weights([Freezer("0.*")], data, y) == first
+    assert same_weights([Freezer("0.*"), Unfreezer("0.*", at=6)], data, y) == first
+    assert same_weights([Freezer("0.*"), Unfreezer("0.*", at=3)], data, y) == []
+
+
+def test_parameters_are_mapped_and_initialised(data, y):
+    mapped = ParamMapper("0.bias", fn=lambda p: p.data.fill_(7.0), at=2)
+    last = Initializer("0.bias", fn=lambda p: p.data.fill_(5.0))
+    for callback, value in ((mapped, 7.0), (last, 5.0)):
+        classifier = classify(callbacks=[callback], module=small, lr=1e-6)
+        bias = classifier.fit(data, y).module_.state_dict()["0.bias"]
+        assert torch.allclose(bias, torch.tensor(value), atol=1e-3)
 
 
 def test_scores_of_batches_are_noted_for_an_epoch(data, y):
@@ -356,13 +376,16 @@ def test_tensorboard_writes(data, tmp_path):
 def test_loggers_of_services_work(data, y, tmp_path, monkeypatch):
     run, experiment, client = Fake(tmp_path), Fake(tmp_path), Fake(tmp_path)
     experiment.info = types.SimpleNamespace(run_id="1")
+    sacred = Fake(tmp_path)
     callbacks = [
+        SacredLogger(sacred),
         WandbLogger(run, save_model=False),
         MlflowLogger(experiment, client, create_artifact=False),
     ]
     classify(callbacks=callbacks).fit(data, y)
     assert [name for name, _ in run.calls] == ["watch", *["log"] * 4]
     assert "train_loss" in run.calls[1][1][0]
+    assert any(args[0] == "train_loss" for _, args in sacred.calls)
     assert any("train_loss" in args for _, args in client.calls)
 
 
@@ -390,6 +413,16 @@ def test_what_cannot_work_is_refused(callback, match, data, y, monkeypatch):
     for model in (cluster(), classify()):
         model.set_params(callbacks=[("given", callback)])
         assert_untouched(model, lambda m=model: m.fit(data, y), ValueError, match)
+
+
+def test_a_chunk_of_a_stream_has_no_samples_held_out(data, y):
+    stop = EarlyStopping("valid_accuracy", lower_is_better=False)
+    model = classify(callbacks=[stop], early_stopping=True)
+
+    def call():
+        model.partial_fit(data, y, classes=np.unique(y))
+
+    assert_untouched(model, call, ValueError, "'valid_accuracy'")
 
 
 def test_what_another_callback_records_can_be_watched(data, y):
