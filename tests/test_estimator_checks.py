@@ -43,6 +43,7 @@ NOT_FOR_GRAPHS = {
     },
     CollisionClassifier: {
         "check_class_weight_classifiers": "its X links no sample to another",
+        "check_classifiers_train": "links of its X tell one angle, for three classes",
         "check_fit2d_1feature": "its X gives one class",
     },
 }

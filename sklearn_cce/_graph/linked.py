@@ -27,6 +27,9 @@ from sklearn_cce.views._neighbors import as_links
 N_STEPS = 3
 """Coordinates are those of a walk of so many steps: what it soon forgets is small."""
 
+FORGOTTEN = 1e-5
+"""Eigenvalues up to this, of which float32 knows little, are taken for 0."""
+
 
 class LinkedSource(TensorSource):
     """Coordinates of samples, and the links that they come from.
@@ -71,8 +74,8 @@ def coordinates(links: sp.csr_matrix) -> np.ndarray:
     rng = np.random.default_rng(0)
     values, vectors = eigenvectors(both, min(N_COMPONENTS, n), rng)
     degree = np.asarray(both.sum(axis=1, dtype=np.float64)).reshape(-1, 1)
-    scale = np.sqrt(degree.sum() / degree) * np.maximum(values, 0) ** N_STEPS
-    return (vectors * scale).astype(np.float32)
+    factors = np.where(values > FORGOTTEN, values, 0) ** N_STEPS
+    return (vectors * np.sqrt(degree.sum() / degree) * factors).astype(np.float32)
 
 
 def mean_over_links(links: sp.csr_matrix, Z: np.ndarray) -> np.ndarray:

@@ -69,6 +69,13 @@ def test_coordinates_that_a_walk_forgets_are_small():
     np.testing.assert_allclose(variances, expected, rtol=1e-3, atol=1e-6)
 
 
+def test_coordinates_are_0_where_eigenvalues_are_rounding():
+    one_axis = sp.csr_matrix(np.outer(np.arange(1.0, 30), np.arange(1.0, 30)))
+    Z = coordinates(one_axis)
+    np.testing.assert_allclose(Z[:, 0] / Z[0, 0], 1, rtol=1e-4)
+    assert not Z[:, 1:].any()
+
+
 def test_parts_without_a_link_between_them_have_other_coordinates():
     half = np.ones((5, 5))
     Z = coordinates(sp.csr_matrix(sp.block_diag([half, half])))
