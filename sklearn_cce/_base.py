@@ -7,7 +7,7 @@ import copy
 import functools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, Generic, Self, TypeVar
 
@@ -16,7 +16,6 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.history import History
 from skorch.utils import noop
@@ -29,6 +28,7 @@ from sklearn_cce._graph.geometry import (
     usual_samples,
     with_weight,
 )
+from sklearn_cce._graph.linked import InputEstimator, with_links
 from sklearn_cce._graph.remembered import open_memory
 from sklearn_cce._training.batches import (
     N_TRIED,
@@ -47,7 +47,6 @@ from sklearn_cce._training.devices import resolve_device
 from sklearn_cce._training.errors import lacks_memory, memory_error
 from sklearn_cce._training.heads import ends_in_linear, without_order
 from sklearn_cce._training.inference import centre, flatten, infer
-from sklearn_cce._training.inputs import check_samples
 from sklearn_cce._training.making import (
     OPTIMIZERS,
     check_outputs,
@@ -61,11 +60,11 @@ from sklearn_cce._training.progress import showing
 from sklearn_cce._training.ranks import ALONE, Ranks, comparable, joined
 from sklearn_cce._training.sources import Source, TensorSource
 from sklearn_cce._training.storing import take_weights
-from sklearn_cce._training.user_callbacks import CallbackParams, check_callbacks
+from sklearn_cce._training.user_callbacks import check_callbacks
 from sklearn_cce._version import doc_link_template, project_urls
 from sklearn_cce.losses import LOSSES, RenyiCrossEntropyLoss
 from sklearn_cce.modules import FLATTENING, MODULES, sample_shape, without_head
-from sklearn_cce.views import Neighbors, View
+from sklearn_cce.views import Neighbors, View, takes_graph
 
 ARRAYS = ("sparse matrix", np.ndarray)
 """What a graph may be given as."""
@@ -199,7 +198,7 @@ class Plan:
 TaskT = TypeVar("TaskT", bound=Task)
 
 
-class BaseCollisionEstimator(CallbackParams, Generic[TaskT]):
+class BaseCollisionEstimator(InputEstimator, Generic[TaskT]):
     """The fit that the estimators share; each says what its net is to learn, and how.
 
     An estimator defines `_task`, which checks its input, and `_learn`, which trains a
@@ -214,8 +213,6 @@ class BaseCollisionEstimator(CallbackParams, Generic[TaskT]):
     _modules: dict[str, Callable[..., nn.Module]] = MODULES
     _doc_link_module = "sklearn_cce"
     _doc_link_template = doc_link_template(project_urls())
-
-    net_: CollisionNet
 
     _parameter_constraints: dict = {
         "fairness_weight": [Interval(Real, 0, None, closed="neither")],
@@ -261,19 +258,6 @@ class BaseCollisionEstimator(CallbackParams, Generic[TaskT]):
             )
         return net
 
-    def _check_X(self, X: Any) -> Source:
-        """Return the samples, if they are like those seen in fit."""
-        check_is_fitted(self)
-        device = torch.device(self.net_.device)
-        source = check_samples(self, X, device, reset=False, training=False)
-        if source.shape[1:] != self._sample_shape:
-            raise ValueError(
-                f"X has samples of shape {source.shape[1:]}, but "
-                f"{type(self).__name__} was fitted with samples of shape "
-                f"{self._sample_shape}."
-            )
-        return source
-
     def _fit(
         self,
         X: Any,
@@ -292,10 +276,9 @@ class BaseCollisionEstimator(CallbackParams, Generic[TaskT]):
             ranks = joined(self.distributed)
             device = self._device(goes_on)
             with ranks.together():
-                source = check_samples(
-                    self, X, device, reset=not goes_on, training=True
-                )
+                source = self._read(X, device, reset=not goes_on, training=True)
                 task = self._task(source, sample_weight, labels, goes_on)
+                task = replace(task, views=with_links(task.views, source))
                 if goes_on:
                     self._check_goes_on(source, task)
                 check_transforms(task.views, source)
@@ -556,6 +539,11 @@ class BaseCollisionEstimator(CallbackParams, Generic[TaskT]):
         params: dict[str, Any],
     ) -> None:
         """Take over a network of given weights, as if it had been trained."""
+        if takes_graph(self.views):
+            raise ValueError(
+                "views='precomputed' needs the coordinates of the samples trained on, "
+                "which weights do not hold; pickle the estimator, or use skops."
+            )
         shape, device = sample_shape(in_shape), self._device(goes_on=False)
         double = any(w.dtype == torch.float64 for w in weights.values())
         dtype = torch.float64 if double else torch.float32

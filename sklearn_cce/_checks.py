@@ -21,6 +21,7 @@ from sklearn.utils import (
     _param_validation,
     assert_all_finite,
     check_array,
+    metaestimators,
     validation,
 )
 from sklearn.utils.validation import check_non_negative
@@ -34,6 +35,12 @@ take_rows = utils._safe_indexing
 num_samples = validation._num_samples
 check_feature_names = validation._check_feature_names
 check_n_features = validation._check_n_features
+
+
+def take_part(estimator: Any, X: Any, rows: np.ndarray) -> Any:
+    """Return some samples, and of a graph or distances those between them alone."""
+    return metaestimators._safe_split(estimator, X, None, rows)[0]
+
 
 SHARES_TOLERANCE = 1e-4
 """How far the sum of shares, perhaps of float32, may be from 1."""

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
-from sklearn.utils import Tags
+from sklearn.utils.metaestimators import available_if
 from skorch.callbacks import Callback
 from torch import nn
 
@@ -28,6 +28,7 @@ from sklearn_cce._base import (
 )
 from sklearn_cce._checks import Interval, StrOptions, check_weight, fit_context
 from sklearn_cce._graph.geometry import Geometry
+from sklearn_cce._graph.linked import takes_features
 from sklearn_cce._graph.spreading import spread_labels
 from sklearn_cce._training.batches import Samples
 from sklearn_cce._training.callbacks import Validation, watched
@@ -115,7 +116,8 @@ default='auto'
         What makes further views of a sample, which learn its label, or where it has
         none, each other's pseudo-label: 'neighbors', 'noise', an object of
         :mod:`sklearn_cce.views`, a sparse graph of the samples in `fit`, a callable
-        that takes and returns a batch of samples as a tensor. 'auto' means the 5
+        that takes and returns a batch of samples as a tensor. 'precomputed': X is such
+        a graph, as for :class:`~sklearn_cce.CollisionClusterer`. 'auto' means the 5
         nearest neighbours (and for images small shifts, rotations and changes of
         size) if samples without a label are given, and None otherwise. With
         neighbours, samples near a labelled one begin with its label.
@@ -362,6 +364,7 @@ default='auto'
         goes_on = self.warm_start and hasattr(self, "net_")
         return self._fit(X, sample_weight, Labels(y), goes_on=goes_on)
 
+    @available_if(takes_features)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self,
@@ -488,12 +491,6 @@ default='auto'
         """
         source = self._check_X(X)
         return infer(self.module_, source, probabilities)
-
-    def __sklearn_tags__(self) -> Tags:
-        """Say what the estimator can do, for scikit-learn."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
-        return tags
 
     def score(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None

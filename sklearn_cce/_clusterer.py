@@ -21,6 +21,7 @@ from sklearn.base import (
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
+from sklearn.utils.metaestimators import available_if
 from skorch.callbacks import Callback
 from torch import nn
 
@@ -42,13 +43,10 @@ from sklearn_cce._checks import (
     warn,
 )
 from sklearn_cce._graph.balancing import prices_of_outputs
-from sklearn_cce._graph.geometry import (
-    LARGEST_GRAPH,
-    N_COMPONENTS,
-    Geometry,
-)
+from sklearn_cce._graph.geometry import LARGEST_GRAPH, N_COMPONENTS, Geometry
 from sklearn_cce._graph.given import check_init, check_numbers
 from sklearn_cce._graph.information import Balance
+from sklearn_cce._graph.linked import modularity, takes_features, with_links
 from sklearn_cce._graph.remembered import open_memory
 from sklearn_cce._graph.start import Start
 from sklearn_cce._training.batches import (
@@ -66,7 +64,6 @@ from sklearn_cce._training.inference import (
     most_probable,
     probabilities,
 )
-from sklearn_cce._training.inputs import check_samples
 from sklearn_cce._training.net import CollisionNet
 from sklearn_cce._training.process import drawing, seeded
 from sklearn_cce._training.progress import showing
@@ -149,6 +146,9 @@ class CollisionClusterer(
         pseudo-labels. 'neighbors': one of its 10 nearest neighbours. A
         :class:`~sklearn_cce.views.Neighbors` says more about them, a sparse matrix or
         an array of shape (n_samples, n_samples) gives the weights of the links.
+        'precomputed': X itself is such a graph, and the network takes coordinates made
+        of it; a cross-validation then divides rows and columns, and further samples are
+        rows of weights of shape (n_samples, n_training_samples).
         'noise': the sample with some noise. A callable maps a batch, a tensor, to
         another such batch; see :mod:`sklearn_cce.views` for images. A list means as
         many further views. None: the sample alone. 'auto': neighbours, and for images
@@ -244,7 +244,11 @@ class CollisionClusterer(
         Weighted means of the training samples of each cluster, where X is a table; they
         describe the clusters, but the network assigns samples to these. NaN where a
         cluster has no sample of positive weight. After `partial_fit`, means of the last
-        chunk. There are none for samples with more axes.
+        chunk. There are none for samples with more axes. With views='precomputed',
+        means of the coordinates.
+    embedding_ : ndarray of shape (n_samples, n_coordinates), float32
+        With views='precomputed' alone: a diffusion map of the graph, in up to 100
+        coordinates. The network takes the mean of those that a sample is linked to.
     net_ : CollisionNet
         The trained skorch net.
     module_ : torch.nn.Module
@@ -369,6 +373,8 @@ class CollisionClusterer(
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, ...)
             Samples: a table, or images of shape (n_samples, channels, height, width).
+            With views='precomputed' a graph, an array or a sparse matrix of shape
+            (n_samples, n_samples) with the non-negative weights of the links.
         y : None
             Ignored; there by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -392,6 +398,7 @@ class CollisionClusterer(
         goes_on = self.warm_start and hasattr(self, "net_")
         return self._fit(X, sample_weight, goes_on=goes_on)
 
+    @available_if(takes_features)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: ArrayLike, y: Any = None, sample_weight: ArrayLike | None = None
@@ -550,7 +557,7 @@ class CollisionClusterer(
                 f"start_labels needs init='spectral'; got init={self.init!r}."
             )
         device = self._device(goes_on=False)
-        source = check_samples(copy.copy(self), X, device, reset=True, training=True)
+        source = copy.copy(self)._read(X, device, reset=True, training=True)
         if len(source) > LARGEST_GRAPH:
             raise ValueError(
                 f"X must have at most {LARGEST_GRAPH} samples here; got {len(source)}."
@@ -559,7 +566,7 @@ class CollisionClusterer(
         return self._start_labels(source, check_numbers(wanted, len(source)))
 
     def _start_labels(self, source: Source, numbers: list[int]) -> list[np.ndarray]:
-        views = make_views(self.views, self._n_axes(source))
+        views = with_links(make_views(self.views, self._n_axes(source)), source)
         seed, found = draw_seed(self.random_state), []
         with seeded(seed, source.device), showing(self.verbose > 0):
             samples = make_samples(source, None, 0, None)
@@ -589,10 +596,10 @@ class CollisionClusterer(
         return self._represent(self._check_X(X))
 
     def score(self, X: ArrayLike, y: Any = None) -> float:
-        """Return the mean silhouette of the predicted clusters.
+        """Return the mean silhouette of the predicted clusters, or their modularity.
 
-        Unlike the training loss it can be compared across `n_clusters` and
-        `fairness_weight`, so it serves in a grid search.
+        Unlike the training loss these can be compared across `n_clusters` and
+        `fairness_weight`, so they serve in a grid search.
 
         Parameters
         ----------
@@ -605,14 +612,19 @@ class CollisionClusterer(
         -------
         float
             Between -1 and 1, larger is better; -1 where one cluster is used. See
-            :func:`~sklearn_cce.model_selection.silhouette_scorer`.
+            :func:`~sklearn_cce.model_selection.silhouette_scorer`. After a fit with
+            views='precomputed', the modularity of the links to the training samples:
+            the share of their weight that stays within clusters, less what would by
+            chance; 0 where one cluster is used.
         """
-        return silhouette_scorer(self, X)
+        if "embedding_" not in vars(self):
+            return silhouette_scorer(self, X)
+        source: Any = self._check_X(X)
+        return modularity(source.links, self.predict(X), self.labels_)
 
     def __sklearn_tags__(self) -> Tags:
         """Say what the estimator can do, for scikit-learn."""
         tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 

@@ -32,6 +32,7 @@ from sklearn_cce._checks import (
     as_whole,
     is_sliced,
     num_samples,
+    take_part,
     take_rows,
 )
 
@@ -324,7 +325,7 @@ def stability_curve(
         for _ in range(n_resamples)
     ]
     found = Parallel(n_jobs=n_jobs)(
-        delayed(_cluster)(estimator, name, numbers, take_rows(X, rows), seed)
+        delayed(_cluster)(estimator, name, numbers, take_part(estimator, X, rows), seed)
         for rows, seed in drawn
     )
     agreement = np.array(

@@ -6,6 +6,7 @@ a tensor, and returns another tensor of the same shape.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 from torch import Tensor
 
-from ._neighbors import Neighbors
+from ._neighbors import PRECOMPUTED, Neighbors
 from ._transforms import (
     ColorJitter,
     GaussianBlur,
@@ -38,7 +39,15 @@ View = Neighbors | Callable[[Tensor], Tensor]
 VIEWS: dict[str, Callable[[], View]] = {
     "neighbors": Neighbors,
     "noise": GaussianNoise,
+    PRECOMPUTED: functools.partial(Neighbors, graph=PRECOMPUTED),
 }
+
+
+def takes_graph(views: Any) -> bool:
+    """Return whether a parameter, or an entry of it, says that X is a graph."""
+    entries = views if isinstance(views, (list, tuple)) else [views]
+    graphs = (v.graph if isinstance(v, Neighbors) else v for v in entries)
+    return any(isinstance(graph, str) and graph == PRECOMPUTED for graph in graphs)
 
 
 def make_view(view: Any) -> View:

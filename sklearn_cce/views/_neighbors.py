@@ -10,6 +10,9 @@ import scipy.sparse as sp
 
 from sklearn_cce._checks import refusing, whole_number
 
+PRECOMPUTED = "precomputed"
+"""The graph that is X itself."""
+
 SMALLEST_WEIGHT = 1e-20
 """Weights whose largest lies between this and its inverse are taken as they are."""
 
@@ -27,10 +30,12 @@ class Neighbors:
     n_steps : int, default=1
         Number of steps of the random walk. One step keeps to direct neighbours; more
         steps reach farther into a cluster where the graph has few wrong links.
-    graph : sparse matrix or array of shape (n_samples, n_samples), default=None
+    graph : sparse matrix, array of shape (n_samples, n_samples), 'precomputed' or \
+            None, default=None
         A graph to walk on instead, for the samples passed to ``fit``: non-negative
         weights of the links, 0 for none. A link is followed as often as its weight
-        says. None means the graph of the nearest neighbours.
+        says. 'precomputed': X is such a graph. None means the graph of the nearest
+        neighbours.
 
     Raises
     ------
@@ -77,7 +82,8 @@ class Neighbors:
         if graph.shape != (n_samples, n_samples):
             raise ValueError(
                 "A graph in views must have a row and a column for each of the "
-                f"{n_samples} samples; got shape {graph.shape}."
+                f"{n_samples} samples; got shape {graph.shape}. To follow the folds of "
+                "a cross-validation pass the graph as X, with views='precomputed'."
             )
         graph.setdiag(0)
         graph.eliminate_zeros()

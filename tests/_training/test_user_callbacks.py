@@ -409,7 +409,7 @@ WITHOUT_USE = [
 def test_what_cannot_work_is_refused(callback, match, data, y, monkeypatch):
     name = getattr(callback, "__name__", type(callback).__name__)
     match = f"callbacks has {name}, which cannot work: .*{match}"
-    monkeypatch.setattr("sklearn_cce._base.check_samples", None)
+    monkeypatch.setattr("sklearn_cce._base.BaseCollisionEstimator._read", None)
     for model in (cluster(), classify()):
         model.set_params(callbacks=[("given", callback)])
         assert_untouched(model, lambda m=model: m.fit(data, y), ValueError, match)

@@ -13,7 +13,7 @@ from sklearn_cce._graph.neighbors import (
     effective_dimension,
     nearest,
 )
-from sklearn_cce.views import Neighbors, make_views
+from sklearn_cce.views import Neighbors, make_views, takes_graph
 from tests.helpers import neighbor_graph
 
 
@@ -104,6 +104,20 @@ def test_a_walk_from_a_sample_without_links_stays_there():
     assert walk(sp.csr_matrix((3, 3)), [0, 2, 1]).tolist() == [0, 2, 1]
 
 
+@pytest.mark.parametrize("n_steps", [1, 2])
+def test_links_are_followed_in_proportion_to_their_weights(n_steps):
+    graph = np.random.default_rng(0).integers(0, 5, (6, 6)).astype(float)
+    graph[0], graph[1:, 0] = [0, 1, 2, 5, 0, 0.5], 0.1
+    step = graph / graph.sum(1, keepdims=True)
+    expected = np.linalg.matrix_power(step, n_steps)[0]
+    n = 40_000
+    ends = walk(graph, torch.zeros(n, dtype=torch.int64), n_steps)
+    shares = np.bincount(ends, minlength=6) / n
+    assert (shares[expected == 0] == 0).all()
+    deviation = np.sqrt(expected * (1 - expected) / n)
+    assert (np.abs(shares - expected) <= 4 * deviation).all()
+
+
 def test_the_generator_determines_a_walk():
     graph = neighbor_graph(torch.randn(50, 3), 5)
     index = torch.arange(50)
@@ -145,6 +159,14 @@ def test_numbers_of_neighbors_and_steps_are_numbers_of_python(kind):
 def test_a_given_graph_is_checked(graph, match):
     with pytest.raises(ValueError, match=match):
         Neighbors(graph=graph).given(4)
+
+
+def test_precomputed_means_neighbors_on_a_graph_that_is_X():
+    assert make_views("precomputed", 1) == [Neighbors(graph="precomputed")]
+    assert takes_graph(["noise", Neighbors(n_steps=2, graph="precomputed")])
+    graph = sp.eye_array(3)
+    for views in ("neighbors", graph, Neighbors(graph=graph), [torch.neg], None, []):
+        assert not takes_graph(views)
 
 
 def test_auto_means_neighbors_and_augmentation_for_images():
