@@ -30,6 +30,9 @@ that samples in any order have their share."""
 LEAST_BYTES, MOST_BYTES = 2**18, 2**27
 """Slices of rows are read in blocks of whole chunks, of about so many bytes."""
 
+SCATTERED = 64
+"""So many samples of a large file are read at once where they may lie anywhere."""
+
 HELD_BYTES = 2**30
 """Of the blocks read in slices those used last are held, up to so many bytes."""
 
@@ -90,22 +93,34 @@ class ArraySource:
         return len(self.X)
 
     def __getitem__(self, index: Index) -> Tensor:
-        """Return the samples of an index on the host.
-
-        Reading one sample of a file may map megabytes around it, which count as
-        resident memory, so scattered samples are followed by a release at once.
-        """
+        """Return the samples of an index on the host."""
         if self.file is not None:
             check_length(self.file)
-        read = self.X[index if isinstance(index, slice) else index.numpy()]
-        rows = torch.from_numpy(cast(read, self.dtype))
+        if isinstance(index, slice):
+            rows = torch.from_numpy(cast(self.X[index], self.dtype))
+            self.n_read += rows.nbytes
+        else:
+            rows = self.scattered(index.numpy())
         check_finite(rows, index)
-        self.n_read += rows.nbytes
-        scattered = isinstance(index, Tensor)
-        if self.file is not None and (scattered or self.n_read > RELEASE_BYTES):
+        if self.file is not None and self.n_read > RELEASE_BYTES:
             release(self.file)
             self.n_read = 0
         return sent(rows, self.device)
+
+    def scattered(self, index: np.ndarray) -> Tensor:
+        """Return samples that may lie anywhere.
+
+        Reading one of a large file maps up to two megabytes around it, which count as
+        resident memory: few are read before these are given back.
+        """
+        if self.file is None or self.file.nbytes <= RELEASE_BYTES:
+            return torch.from_numpy(cast(self.X[index], self.dtype))
+        rows = torch.empty((len(index), *self.shape[1:]), dtype=self.dtype)
+        for first in range(0, len(index), SCATTERED):
+            some = slice(first, first + SCATTERED)
+            rows[some] = torch.from_numpy(cast(self.X[index[some]], self.dtype))
+            release(self.file)
+        return rows
 
 
 class SlicedSource:

@@ -4,8 +4,11 @@ import os
 
 import numpy as np
 import pytest
+import torch
 
+from sklearn_cce._training import sources
 from sklearn_cce._training.pages import memory_map
+from sklearn_cce._training.sources import ArraySource
 from tests.helpers import cluster
 
 
@@ -23,3 +26,14 @@ def test_a_file_that_became_shorter_is_an_error(mapped):
         with pytest.raises(ValueError, match="shorter"):
             method(mapped)
     assert np.array_equal(clusterer.labels_, expected)
+
+
+def test_few_scattered_samples_of_a_large_file_are_held_at_a_time(mapped, monkeypatch):
+    released, index = [], torch.randperm(len(mapped))
+    expected = ArraySource(np.array(mapped), torch.device("cpu"))[index]
+    monkeypatch.setattr(sources, "RELEASE_BYTES", 0)
+    monkeypatch.setattr(sources, "SCATTERED", 7)
+    monkeypatch.setattr(sources, "release", released.append)
+    source = ArraySource(mapped, torch.device("cpu"))
+    assert torch.equal(source[index], expected)
+    assert len(released) == -(-len(index) // 7)
