@@ -43,9 +43,9 @@ def pair_shares(
     ndarray of shape (n_groups, n_groups), float64
         Symmetric, sum 1.
     """
-    pairs = affinity.tocoo()
-    code = labels[pairs.row] * n_groups + labels[pairs.col]
-    shares = np.bincount(code, pairs.data, n_groups**2).reshape(n_groups, n_groups)
+    code = np.repeat(n_groups * labels, np.diff(affinity.indptr))
+    code += labels[affinity.indices]
+    shares = np.bincount(code, affinity.data, n_groups**2).reshape(n_groups, n_groups)
     return shares / shares.sum()
 
 
