@@ -1,13 +1,11 @@
 """
-Finding wrong labels with cleanlab
-==================================
+Find wrong labels with cleanlab
+===============================
 
 A classifier that does not learn wrong labels by heart can point at them. Here one in
 five labels of the digits is replaced, and ``find_label_issues`` of cleanlab judges them
-by probabilities from cross-validation. It needs ``pip install cleanlab``.
+by probabilities from cross-validation.
 """
-
-import functools
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,7 +14,6 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_predict
 
 from sklearn_cce import CollisionClassifier
-from sklearn_cce.modules import MLP
 
 X, y = load_digits(return_X_y=True)
 X = X / 16
@@ -25,19 +22,13 @@ given = np.where(rng.random(len(y)) < 0.2, rng.integers(10, size=len(y)), y)
 wrong = given != y
 
 # %%
-# Out-of-sample probabilities
-# ---------------------------
+# Probabilities of samples that were held out
+# -------------------------------------------
+# A sample must not be judged by a network that was trained with its label.
 # ``label_smoothing`` makes collision cross-entropy robust against the wrong labels that
-# are in the training folds as well.
-classifier = CollisionClassifier(
-    label_smoothing=0.5,
-    module=functools.partial(MLP, hidden=(128,)),
-    max_epochs=20,
-    random_state=0,
-)
-probabilities = cross_val_predict(
-    classifier, X, given, cv=5, method="predict_proba"
-).astype(float)
+# are among those trained with.
+classifier = CollisionClassifier(label_smoothing=0.5, max_epochs=20, random_state=0)
+probabilities = cross_val_predict(classifier, X, given, cv=5, method="predict_proba")
 issues = find_label_issues(
     given, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1
 )
@@ -45,13 +36,15 @@ issues = find_label_issues(
 # %%
 # What was found
 # --------------
+# The precision is the share of the reported labels that are wrong, the recall the share
+# of the wrong labels that are reported. The pictures show the most suspicious labels.
 found = np.zeros(len(y), bool)
 found[issues] = True
 print(f"{wrong.sum()} wrong labels, {found.sum()} reported")
 print(f"precision {wrong[found].mean():.3f}, recall {found[wrong].mean():.3f}")
 
-fig, axes = plt.subplots(1, 10, figsize=(10, 1.8))
-for ax, i in zip(axes, issues[:10], strict=True):
+fig, axes = plt.subplots(1, 8, figsize=(8, 1.7), layout="constrained")
+for ax, i in zip(axes, issues[:8], strict=True):
     ax.imshow(X[i].reshape(8, 8), cmap="gray_r")
     ax.set_title(f"given {given[i]}\nis {y[i]}", fontsize=9)
     ax.set_axis_off()
