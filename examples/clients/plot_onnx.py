@@ -9,6 +9,7 @@ its columns are the clusters as ``labels_`` numbers them.
 
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ clusterer = CollisionClusterer(10, random_state=0).fit(X)
 # ``module_`` returns logits; a softmax behind it makes probabilities of them.
 folder = tempfile.TemporaryDirectory()
 path = Path(folder.name) / "digits.onnx"
+warnings.filterwarnings("ignore", category=FutureWarning)  # the exporter's own
 torch.onnx.export(
     torch.nn.Sequential(clusterer.module_, torch.nn.Softmax(1)).eval(),
     (torch.from_numpy(X[:2]),),
