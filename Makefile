@@ -6,7 +6,11 @@ ARGS ?=
 CORE = tests/test_estimator_checks.py tests/losses tests/pseudo_labels \
 	tests/test_clusterer.py tests/test_classifier.py
 
-.PHONY: lint types test test-core test-slow docs bench frozen
+# Other packages that use this one, or that it reads from.
+CLIENTS = tests/clients tests/_training/test_sources.py \
+	tests/_training/test_storing.py tests/_training/test_user_callbacks.py
+
+.PHONY: lint types test test-core test-slow test-clients docs bench frozen
 
 lint:
 	$(PYTHON) -m ruff check .
@@ -23,6 +27,9 @@ test-core:
 
 test-slow:
 	$(PYTHON) -m pytest -m slow $(ARGS)
+
+test-clients: # slow ones, too: the recipes
+	$(PYTHON) -m pytest -m "not data" $(CLIENTS) $(ARGS)
 
 docs:
 	$(PYTHON) -m sphinx -W --keep-going -q -b html docs docs/_build/html

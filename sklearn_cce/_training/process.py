@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
+from joblib import parallel_config
 from sklearn.exceptions import ConvergenceWarning
 
 Value = TypeVar("Value")
@@ -40,8 +41,12 @@ if hasattr(os, "register_at_fork"):
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """Keep the other threads of this package out of the block."""
-    with _lock:
+    """Keep the other threads of this package out of the block.
+
+    Nor does it wait for others, as joblib does with what scikit-learn hands it in a
+    worker of Dask: there these may be fits that wait for this lock.
+    """
+    with _lock, parallel_config(backend="sequential"):
         token = _held.set(True)
         try:
             yield

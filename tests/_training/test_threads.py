@@ -207,6 +207,14 @@ def test_a_forked_process_does_not_wait_for_threads_that_it_has_not():
     assert fork_and_draw.status == 0
 
 
+def test_what_keeps_the_others_out_does_not_wait_for_them():
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        with alone():
+            work = [joblib.delayed(threading.get_ident)() for _ in range(4)]
+            assert set(joblib.Parallel()(work)) == {threading.get_ident()}
+        assert joblib.effective_n_jobs() == 2
+
+
 def fork_and_draw():
     """Fork while another thread keeps this one out, and draw in the new process."""
     child = os.fork()

@@ -165,44 +165,6 @@ def test_a_pickled_estimator_has_its_callbacks_and_goes_on(data):
     assert clusterer.callbacks[0].rows_ == [1, 2, 3]
 
 
-# optuna
-
-
-class Pruning(Callback):
-    """Prune a trial, as SkorchPruningCallback of optuna_integration does."""
-
-    def __init__(self, trial, monitor):
-        self._trial, self._monitor = trial, monitor
-
-    def on_epoch_end(self, net, **kwargs):
-        epoch = len(net.history) - 1
-        self._trial.report(net.history[-1, self._monitor], epoch)
-        if self._trial.should_prune():
-            optuna = pytest.importorskip("optuna")
-            raise optuna.TrialPruned(f"Trial was pruned at epoch {epoch}.")
-
-
-def test_a_trial_of_optuna_is_pruned(data, y):
-    optuna = pytest.importorskip("optuna")
-
-    before = classify().fit(data, y)
-
-    def objective(trial):
-        model = before.set_params(callbacks=[Pruning(trial, "train_loss")])
-        assert_untouched(
-            model, lambda: model.fit(data, y), optuna.TrialPruned, "at epoch 1"
-        )
-        return model.set_params(max_epochs=3).fit(data, y).score(data, y)
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    pruner = optuna.pruners.ThresholdPruner(upper=-1.0, n_warmup_steps=1)
-    study = optuna.create_study(pruner=pruner)
-    study.optimize(objective, n_trials=2)
-    states = [trial.state for trial in study.trials]
-    assert states == [optuna.trial.TrialState.PRUNED] * 2
-    assert all(len(trial.intermediate_values) == 2 for trial in study.trials)
-
-
 # The history
 
 

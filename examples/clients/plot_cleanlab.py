@@ -1,15 +1,13 @@
 """
-Finding wrong labels with cleanlab
-==================================
+Find wrong labels with cleanlab
+===============================
 
 A classifier that does not learn wrong labels by heart can point at them. Here one in
 five labels of the digits is replaced, and ``find_label_issues`` of cleanlab judges them
-by probabilities from cross-validation. It needs ``pip install cleanlab``.
+by probabilities from cross-validation.
 """
 
 # sphinx_gallery_thumbnail_path = '_static/label_issues.png'
-import functools
-
 import matplotlib.pyplot as plt
 import numpy as np
 from cleanlab.filter import find_label_issues
@@ -17,7 +15,6 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_val_predict
 
 from sklearn_cce import CollisionClassifier
-from sklearn_cce.modules import MLP
 
 X, y = load_digits(return_X_y=True)
 X = X / 16
@@ -26,19 +23,13 @@ given = np.where(rng.random(len(y)) < 0.2, rng.integers(10, size=len(y)), y)
 wrong = given != y
 
 # %%
-# Out-of-sample probabilities
-# ---------------------------
+# Probabilities of samples that were held out
+# -------------------------------------------
+# A sample must not be judged by a network that was trained with its label.
 # ``label_smoothing`` makes collision cross-entropy robust against the wrong labels that
-# are in the training folds as well.
-classifier = CollisionClassifier(
-    label_smoothing=0.5,
-    module=functools.partial(MLP, hidden=(128,)),
-    max_epochs=20,
-    random_state=0,
-)
-probabilities = cross_val_predict(
-    classifier, X, given, cv=5, method="predict_proba"
-).astype(float)
+# are among those trained with.
+classifier = CollisionClassifier(label_smoothing=0.5, max_epochs=20, random_state=0)
+probabilities = cross_val_predict(classifier, X, given, cv=5, method="predict_proba")
 issues = find_label_issues(
     given, probabilities, return_indices_ranked_by="self_confidence", n_jobs=1
 )
@@ -46,7 +37,9 @@ issues = find_label_issues(
 # %%
 # What was found
 # --------------
-# The ten labels that are most surely wrong.
+# The precision is the share of the reported labels that are wrong, the recall the share
+# of the wrong labels that are reported. The ten labels that are most surely wrong are
+# shown.
 #
 # .. image:: /_static/label_issues.png
 #    :alt: Ten digits, each with the label given and the right one
