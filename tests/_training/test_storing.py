@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from sklearn.neighbors import kneighbors_graph
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
@@ -108,6 +109,13 @@ def test_skops_keeps_an_order_behind_a_network(X, sio):
     )
     again = restored(sio, fitted, OWN[Net])
     assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+
+
+def test_skops_keeps_what_a_graph_became(X, sio):
+    graph = kneighbors_graph(X, 8)
+    fitted = cluster(views="precomputed").fit(graph)
+    again = restored(sio, fitted)
+    assert_array_equal(again.predict_proba(graph), fitted.predict_proba(graph))
 
 
 def test_a_network_given_as_such_is_refused(X, sio):
