@@ -1,15 +1,14 @@
 """Sphinx configuration."""
 
-import importlib.metadata
 import re
 import sys
-import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from docs.recipes import pages_to_run  # noqa: E402
 from sklearn_cce import __version__  # noqa: E402
 
 project = "sklearn-cce"
@@ -39,23 +38,10 @@ numpydoc_show_class_members = False
 MATHJAX = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static/mathjax"
 mathjax_path = "tex-svg-full.js"
 
-
-def is_installed(extra):
-    """Return whether all packages of an extra are installed."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    try:
-        for requirement in project["optional-dependencies"][extra]:
-            importlib.metadata.version(re.match(r"[\w-]+", requirement)[0])
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
-
-
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
-    # What does not match is shown, and not run.
-    "filename_pattern": "/plot_" if is_installed("examples") else "examples/plot_",
+    "filename_pattern": pages_to_run(),
     "show_memory": False,
     "write_computation_times": False,
     "download_all_examples": False,

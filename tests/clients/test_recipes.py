@@ -16,8 +16,8 @@ RECIPES = sorted((ROOT / "examples" / "clients").glob("plot_*.py"))
 
 def is_run(page):
     """Return whether the documentation, as it would be built now, runs a page."""
-    conf = runpy.run_path(str(ROOT / "docs" / "conf.py"))
-    return bool(re.search(conf["sphinx_gallery_conf"]["filename_pattern"], str(page)))
+    recipes = runpy.run_path(str(ROOT / "docs" / "recipes.py"))
+    return bool(re.search(recipes["pages_to_run"](), str(page)))
 
 
 def test_recipes_are_not_run_where_a_package_is_missing(monkeypatch):
