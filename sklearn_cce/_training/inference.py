@@ -148,7 +148,7 @@ def infer_chunks(
 ) -> np.ndarray:
     """Return the outputs, as `infer` does."""
     parts = list(chunks(source, source.device.type))
-    if len(parts) == 1:
+    if len(parts) == 1 and name is None:
         return finish(checked_outputs(module, source, parts[0])).cpu().numpy()
     result = torch.empty(0)
     for rows in parts if name is None else progress(parts, name):

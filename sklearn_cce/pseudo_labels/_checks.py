@@ -116,14 +116,15 @@ def check_floating(name: str, tensor: Any) -> None:
 
 
 def real_tensor(name: str, values: Any, device: torch.device) -> Tensor:
-    """Real numbers as a tensor of float64."""
+    """Real numbers as a tensor of float64, row after row: sums round by their order."""
     if not isinstance(values, Tensor):
         with np.errstate(over="ignore"):
-            values = torch.from_numpy(real_array(name, values).astype(np.float64))
+            array = real_array(name, values).astype(np.float64, order="C")
+            values = torch.from_numpy(array)
     check_dense(name, values)
     if values.is_complex():
         raise TypeError(f"{name} must be real numbers, got {values.dtype}")
-    return values.detach().to(device, torch.float64)
+    return values.detach().to(device, torch.float64).contiguous()
 
 
 def _check_range(name: str, values: Tensor) -> None:

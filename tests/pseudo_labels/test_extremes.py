@@ -316,6 +316,8 @@ def test_containers_are_read_by_position(method, container):
         pd.DataFrame(S).astype("Float64"),
         pl.DataFrame(S),
         torch.tensor(S, requires_grad=True),
+        np.asfortranarray(S),
+        torch.tensor(np.array(S).T.copy()).T,
     ],
 )
 def test_tables_of_predictions_and_labels(table):
