@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from contextlib import nullcontext
 from numbers import Integral
 from typing import Any, TypeVar
 
@@ -153,8 +152,8 @@ def check_slices(estimator: BaseEstimator, X: Any, reset: bool) -> None:
         raise TypeError(f"got {type(X).__name__} of dtype {X.dtype}.")
     # An array of the same shape, in no memory, gives the errors that arrays give.
     alike = np.broadcast_to(np.zeros((), X.dtype), X.shape)
-    how: dict[str, Any] = {"dtype": None, "allow_nd": True, "ensure_all_finite": False}
-    validate_data(estimator, alike, reset=reset, **how)
+    with config_context(assume_finite=True):
+        validate_data(estimator, alike, dtype=None, allow_nd=True, reset=reset)
 
 
 def with_data(X: Tensor) -> Tensor:
@@ -180,14 +179,10 @@ def check_array(
     mapped = file is not None and X.dtype.kind in "fiub"
     narrow = dtype == torch.float32 or is_narrow(getattr(X, "dtype", None))
     wanted = None if mapped else np.float32 if narrow else np.float64
-    checked = training and not mapped
     if file is not None and mapped:
         check_length(file)
-    how = {"dtype": wanted, "allow_nd": True, "ensure_all_finite": checked}
-    # NaN would ruin a training, so no one is trusted there.
-    strictly = config_context(assume_finite=False) if checked else nullcontext()
-    with strictly, quiet_casts():
-        X = validate_data(estimator, X, reset=reset, **how)
+    with config_context(assume_finite=mapped or not training), quiet_casts():
+        X = validate_data(estimator, X, dtype=wanted, allow_nd=True, reset=reset)
     passes = not training and device.type != "cpu"
     stays = mapped or passes or 4 * X.size > room(device)
     source = ArraySource(X, device)
