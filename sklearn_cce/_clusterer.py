@@ -620,7 +620,8 @@ class CollisionClusterer(
         if "embedding_" not in vars(self):
             return silhouette_scorer(self, X)
         source: Any = self._check_X(X)
-        return modularity(source.links, self.predict(X), self.labels_)
+        ends = infer(self.module_, source, most_probable)
+        return modularity(source.links, ends, self.labels_)
 
     def __sklearn_tags__(self) -> Tags:
         """Say what the estimator can do, for scikit-learn."""
