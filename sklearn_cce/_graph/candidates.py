@@ -198,9 +198,7 @@ def find_groups(
     state: Mapping[str, Any],
 ) -> Groups:
     """Return what candidates are made of; the state is that of the generator."""
-    rng = generator(state)
-    n_init = 10 if len(Z) <= FEW_SAMPLES else 1
-    n_most, found = min(3 * n_clusters, len(Z)), []
+    n_most, rng, found = min(3 * n_clusters, len(Z)), generator(state), []
     values, vectors = eigenvectors(affinity, min(n_most, MOST_VECTORS), rng)
     for i in progress(range(n_spectral), "spectral clusterings"):
         ratio, power = SHAPES[i % len(SHAPES)]
@@ -209,6 +207,7 @@ def find_groups(
         labels = fine_groups(powers, vectors, n_groups, weight, rng)
         found.append(Fine(labels, n_groups, rng.bit_generator.state))
         rng.random((N_ROUNDS, len(Z)))  # what moving the samples draws
+    n_init = 10 if len(Z) <= FEW_SAMPLES else 1
     by_means = kmeans(Z, n_clusters, weight, rng, n_init)
     return Groups(found, by_means, rng.bit_generator.state)
 

@@ -165,6 +165,7 @@ def initial_labels(
     with threadpool_limits(1, user_api="openmp"):
         near = look(Z, graph)
         best, anew = remembered(memory, clusters, near, balance), None
+        # Looked for whatever lambda is: what is drawn next must not depend on it.
         apart = separated(Z, n_clusters, weight, rng)
         if apart is not None and balance.beyond_information is None:
             if is_likelier(apart, best.candidates, Z, weight):
