@@ -115,7 +115,7 @@ def test_networks_have_time_to_learn_the_start(module):
     clusterer = CollisionClusterer(
         10, fairness_weight=1.0, module=module, random_state=0
     )
-    assert clustering_accuracy(y, clusterer.fit_predict(X)) > 0.93
+    assert clustering_accuracy(y, clusterer.fit_predict(X)) > 0.92
 
 
 @pytest.mark.parametrize(("module", "lr"), [("linear", 1e-2), (Small, 1e-3)])
