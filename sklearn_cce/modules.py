@@ -226,9 +226,9 @@ def drawn_in(x: Tensor, radius: Tensor) -> Tensor:
     """Return samples, those farther from 0 than the radius at that distance."""
     rows = x.flatten(1)
     length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    factor = (radius / length).clamp(max=1)
-    # A length beyond the range of the type must not look like 0.
-    return (rows * factor.where(length.isfinite(), torch.nan)).view_as(x)
+    # One beyond the range of the type must not make the sample look like 0.
+    length = length.nan_to_num(nan=torch.nan, posinf=torch.nan)
+    return (rows * (radius / length).clamp(max=1)).view_as(x)
 
 
 class PrincipalComponents(Scaling):
