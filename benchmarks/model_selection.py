@@ -1,79 +1,84 @@
 """Which number of clusters and fairness weight the label-free scorers select.
 
-Run ``python -m benchmarks.model_selection [--data digits wine ...] [--n-jobs 2]``. A
-``GridSearchCV`` without y over ``n_clusters`` (six values around the number of
-classes) and ``fairness_weight`` (1, 10, 100), with the defaults of
-``CollisionClusterer`` but for what ``--params`` sets. For every data set, seed and
-scorer it prints what is selected and how well the refitted clusters agree with the
+Run ``python -m benchmarks.model_selection [--data-dir DIR] [--datasets digits wine]``.
+A ``GridSearchCV`` without y over ``n_clusters`` (from half to one and a half times the
+number of classes) and ``fairness_weight`` (0.25, 0.5, 1), with the defaults of
+``CollisionClusterer``, on at most 1,500 samples of a data set. For every data set, seed
+and scorer it prints what is selected and how well the refitted clusters agree with the
 classes, and writes the score of every candidate to a CSV file.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import csv
+import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.datasets import load_digits, load_iris, load_wine, make_blobs
+from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
+from benchmarks.data import Data, add_data_dir, available, load
 from sklearn_cce import CollisionClusterer
 from sklearn_cce.metrics import clustering_accuracy
-from sklearn_cce.model_selection import prediction_strength_scorer, silhouette_scorer
+from sklearn_cce.model_selection import (
+    prediction_strength_scorer,
+    silhouette_scorer,
+    stability_scorer,
+)
 
-Data = tuple[np.ndarray, np.ndarray]
-
-
-def blobs(n_clusters: int) -> Callable[[int], Data]:
-    """Return a function that draws blobs, given a seed."""
-    return lambda seed: make_blobs(600, 5, centers=n_clusters, random_state=seed)
-
-
-DATA: dict[str, Callable[[int], Data]] = {
-    "digits": lambda seed: load_digits(return_X_y=True),
-    "wine": lambda seed: load_wine(return_X_y=True),
-    "iris": lambda seed: load_iris(return_X_y=True),
-    "blobs-3": blobs(3),
-    "blobs-5": blobs(5),
-    "blobs-10": blobs(10),
+BLOBS = {
+    "blobs-3": [200] * 3,
+    "blobs-5": [120] * 5,
+    "blobs-10": [60] * 10,
+    "blobs-5, 30 : 1": [300, 130, 55, 25, 10],
 }
-SCALERS = {"digits": MinMaxScaler}
+"""Sizes of made-up clusters in five dimensions."""
+NAMES = [
+    *("iris", "wine", "breast_cancer", "digits", "digits_lt100", "usps", "texture"),
+    *("reuters", "stackoverflow", "worm_neurons", "mnist_test"),
+]
 SCORERS = {
     "silhouette": silhouette_scorer,
     "prediction strength": prediction_strength_scorer,
+    "stability": stability_scorer,
 }
-WEIGHTS = [1, 10, 100]
+WEIGHTS = [0.25, 0.5, 1.0]
+SHARES = [0.5, 0.7, 0.85, 1.0, 1.2, 1.5]
+"""The numbers of clusters to choose from, as shares of the number of classes."""
+N_SAMPLES = 1500
 COLUMNS = ["data", "seed", "scorer", "n_clusters", "fairness_weight", "score", "std"]
-ROW = "{:10} {:>4} {:20} {:>7} {:>8} {:>6} {:>6} {:>8} {:>8}"
+ROW = "{:16} {:>4} {:20} {:>7} {:>8} {:>6} {:>6} {:>6} {:>8}"
 HEADER = "data seed scorer classes selected in_use weight score accuracy"
 
 
+def samples(name: str, seed: int, folder: Path | None) -> Data:
+    """Return samples and their classes in random order."""
+    if name in BLOBS:
+        X, y = make_blobs(BLOBS[name], 5, random_state=seed)
+    else:
+        X, y = load(name, folder)
+    order = np.random.default_rng(seed).permutation(len(X))[:N_SAMPLES]
+    return X[order], y[order]
+
+
 def candidates(n_classes: int) -> list[int]:
-    """Return six numbers of clusters around the number of classes."""
-    first = max(2, n_classes - 2)
-    return list(range(first, first + 6))
+    """Return numbers of clusters around the number of classes."""
+    return sorted({max(2, round(share * n_classes)) for share in SHARES})
 
 
-def search(
-    pipeline: Pipeline, X: np.ndarray, n_clusters: list[int], n_folds: int, n_jobs: int
-) -> GridSearchCV:
+def search(X: np.ndarray, n_classes: int, seed: int, n_folds: int) -> GridSearchCV:
     """Return the fitted search of one data set, with every scorer."""
-    grid = {
-        "collisionclusterer__fairness_weight": WEIGHTS,
-        "collisionclusterer__n_clusters": n_clusters,
-    }
-    return GridSearchCV(
-        pipeline, grid, scoring=SCORERS, refit=False, cv=n_folds, n_jobs=n_jobs
-    ).fit(X)
+    grid = {"fairness_weight": WEIGHTS, "n_clusters": candidates(n_classes)}
+    with tempfile.TemporaryDirectory() as memory:
+        clusterer = CollisionClusterer(random_state=seed, memory=memory)
+        found = GridSearchCV(clusterer, grid, scoring=SCORERS, refit=False, cv=n_folds)
+        return found.fit(X)
 
 
 def scores(found: GridSearchCV, scorer: str) -> Iterator[tuple[int, int, float, float]]:
@@ -85,70 +90,40 @@ def scores(found: GridSearchCV, scorer: str) -> Iterator[tuple[int, int, float, 
         results[f"std_test_{scorer}"],
         strict=True,
     ):
-        weight, k = params.values()
-        yield k, weight, mean, std
+        yield params["n_clusters"], params["fairness_weight"], mean, std
 
 
-def selected(found: GridSearchCV, scorer: str) -> dict[str, int]:
-    """Return the parameters of the candidate with the best score."""
-    return found.cv_results_["params"][
-        found.cv_results_[f"mean_test_{scorer}"].argmax()
-    ]
-
-
-def measure(
-    name: str, seed: int, params: dict, n_folds: int, n_jobs: int
-) -> Iterator[tuple]:
+def measure(name: str, seed: int, n_folds: int, folder: Path | None) -> Iterator[tuple]:
     """Search one data set, print the table's rows, and yield the CSV's."""
-    X, y = DATA[name](seed)
-    order = np.random.default_rng(seed).permutation(len(X))
-    X, y = X[order], y[order]
-    clusterer = CollisionClusterer(random_state=seed, **params)
-    pipeline = make_pipeline(SCALERS.get(name, StandardScaler)(), clusterer)
+    X, y = samples(name, seed, folder)
     n_classes = len(np.unique(y))
-    found = search(pipeline, X, candidates(n_classes), n_folds, n_jobs)
+    found = search(X, n_classes, seed, n_folds)
     for scorer in SCORERS:
-        best = selected(found, scorer)
-        clusters = clone(pipeline).set_params(**best).fit_predict(X)
-        weight, k = best.values()
-        score = found.cv_results_[f"mean_test_{scorer}"].max()
+        rows = list(scores(found, scorer))
+        k, weight, score, _ = max(rows, key=lambda row: row[2])
+        best = CollisionClusterer(k, fairness_weight=weight, random_state=seed)
+        clusters = best.fit_predict(X)
         in_use, accuracy = len(np.unique(clusters)), clustering_accuracy(y, clusters)
         cells = (name, seed, scorer, n_classes, k, in_use, weight)
         print(ROW.format(*cells, f"{score:.3f}", f"{accuracy:.3f}"), flush=True)
-        for candidate in scores(found, scorer):
-            yield (name, seed, scorer, *candidate)
+        for row in rows:
+            yield (name, seed, scorer, *row)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--folds", type=int, default=3)
-    parser.add_argument("--n-jobs", type=int, default=1)
-    parser.add_argument(
-        "--params",
-        nargs="*",
-        default=[],
-        metavar="NAME=VALUE",
-        help="parameters of the clusterer, such as max_epochs=50",
-    )
+    add_data_dir(parser)
+    parser.add_argument("--datasets", nargs="+", choices=[*BLOBS, *NAMES])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    parser.add_argument("--folds", type=int, default=2)
     default = Path("benchmarks/results/model_selection.csv")
     parser.add_argument("--out", type=Path, default=default)
     return parser.parse_args()
 
 
-def literal(text: str) -> object:
-    """Return the Python value that a text means, or the text itself."""
-    try:
-        return ast.literal_eval(text)
-    except (SyntaxError, ValueError):
-        return text
-
-
 def main() -> None:
     args = parse()
-    pairs = (pair.split("=", 1) for pair in args.params)
-    params = {name: literal(value) for name, value in pairs}
+    there = [*BLOBS, *(name for name in NAMES if name in available(args.data_dir))]
     warnings.filterwarnings("ignore", category=ConvergenceWarning)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     print(ROW.format(*HEADER.split()))
@@ -156,9 +131,10 @@ def main() -> None:
     with args.out.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        for name in args.data:
+        for name in args.datasets or there:
             for seed in args.seeds:
-                writer.writerows(measure(name, seed, params, args.folds, args.n_jobs))
+                writer.writerows(measure(name, seed, args.folds, args.data_dir))
+                file.flush()
     print(f"{time.perf_counter() - start:.0f} s; every score is in {args.out}")
 
 
