@@ -86,8 +86,9 @@ SHORTENED = 3
 """How many times fewer the usual passes of self-labelling are where all views are
 neighbours: the start has seen these, and little is to be learnt from them."""
 
-FIRST_WEIGHT = 10.0
-"""The fairness weight that a network begins with where it knows nothing of the data."""
+FIRST_WEIGHTS = 10.0, 100.0
+"""The fairness weight that a network begins with where it knows nothing of the data.
+The smaller the one to end with, the larger: half of a fit goes by at 10 or more."""
 
 LEARNING_RATE, LEARNING_RATES = 1e-3, {"linear": 1e-2}
 """The usual one, and that of a single layer: no other makes its steps larger."""
@@ -164,8 +165,8 @@ class CollisionClusterer(
         is the order of a Rényi cross-entropy: 1 is Shannon's, 2 is collision. 'rising':
         the order rises from 1 to 2, so that the network first copies the doubt of its
         labels and is certain at last. A start and the chunks of a stream are learnt
-        with 2; without a start the fairness weight comes from 10, and balance leads
-        while nothing is known.
+        with 2; without a start the fairness weight comes from 10 to 100, and balance
+        leads while nothing is known.
     pseudo_labels : {'auto', 'em', 'exact'}, default='auto'
         Method that solves for the pseudo-labels of a batch, see
         :func:`~sklearn_cce.pseudo_labels.update_pseudo_labels`. 'auto': 'exact' for 150
@@ -816,7 +817,8 @@ class CollisionClusterer(
         }
         net = self._make_net(geometry.samples, task.n_outputs, **params)
         if start is None:
-            first = FIRST_WEIGHT
+            least, largest = FIRST_WEIGHTS
+            first = float(np.clip(largest / self.fairness_weight, least, largest))
             return net, self._self_label(net, geometry, plan.epochs, plan, first)
         set_shares = self._prior() is not None
         certain = start.certain and not set_shares
