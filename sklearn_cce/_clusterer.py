@@ -48,7 +48,7 @@ from sklearn_cce._graph.given import check_init, check_numbers
 from sklearn_cce._graph.information import Balance
 from sklearn_cce._graph.linked import modularity, takes_features, with_links
 from sklearn_cce._graph.remembered import open_memory
-from sklearn_cce._graph.start import Start
+from sklearn_cce._graph.start import USUAL_WEIGHT, Start
 from sklearn_cce._training.batches import (
     N_TRIED,
     make_samples,
@@ -119,13 +119,15 @@ class CollisionClusterer(
     ----------
     n_clusters : int, default=8
         Number of clusters, K.
-    fairness_weight : float, default=0.5
+    fairness_weight : float or 'auto', default='auto'
         Weight lambda of the balance of the clusters, > 0, from the start to the end:
         the start maximises ``-H(h' | h) - lambda KL(h || u)`` over clusters h of the
         samples, h' of their neighbours and the shares wanted, u, and the training
         minimises the collision cross-entropy plus ``lambda KL(u || y)``. The larger,
         the closer the sizes come to `cluster_prior`; up to 1 neighbours may outweigh
-        it, and from about 100 on the sizes are those wanted.
+        it, and from about 100 on the sizes are those wanted. 'auto': 0.5, and up to 1
+        where neighbours say less than two thirds of what there is to say about each
+        other's clusters, as these would else be merged; `fairness_weight_` has it.
     cluster_prior : array-like of shape (n_clusters,), 'free' or None, default=None
         The shares u of the samples that the clusters should have; non-negative, sum 1.
         None means equal shares. 'free': equal ones in the start, and in the training
@@ -250,6 +252,8 @@ class CollisionClusterer(
     embedding_ : ndarray of shape (n_samples, n_coordinates), float32
         With views='precomputed' alone: a diffusion map of the graph, in up to 100
         coordinates. The network takes the mean of those that a sample is linked to.
+    fairness_weight_ : float
+        The fairness weight of the training.
     net_ : CollisionNet
         The trained skorch net.
     module_ : torch.nn.Module
@@ -297,6 +301,10 @@ class CollisionClusterer(
     _parameter_constraints: dict = {
         **BaseCollisionEstimator._parameter_constraints,
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
+        "fairness_weight": [
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+        ],
         "cluster_prior": ["array-like", StrOptions({"free"}), None],
         "init": [StrOptions({"spectral", "random"}), "array-like"],
         "n_init": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -309,7 +317,7 @@ class CollisionClusterer(
         self,
         n_clusters: int = 8,
         *,
-        fairness_weight: float = 0.5,
+        fairness_weight: float | str = "auto",
         cluster_prior: ArrayLike | Literal["free"] | None = None,
         init: str | ArrayLike = "spectral",
         n_init: int | str = "auto",
@@ -634,7 +642,7 @@ class CollisionClusterer(
         """Return the parameters of a new net that the estimator's say."""
         return {
             **loss_params(self.loss),
-            "fairness_weight": self.fairness_weight,
+            "fairness_weight": self._weight,
             "pseudo_labels": self.pseudo_labels,
         }
 
@@ -674,7 +682,23 @@ class CollisionClusterer(
         """Return what the sizes of the clusters should be."""
         prior = self._prior()
         equal = np.full(self.n_clusters, 1 / self.n_clusters)
-        return Balance(self.fairness_weight, equal if prior is None else prior)
+        return Balance(self._weight, equal if prior is None else prior, self._adapts)
+
+    @property
+    def fairness_weight_(self) -> float:
+        """The fairness weight of the training, which `net_` has."""
+        return self._trained("fairness_weight_").fairness_weight
+
+    @property
+    def _adapts(self) -> bool:
+        """Whether the fairness weight is left to the start."""
+        return isinstance(self.fairness_weight, str)
+
+    @property
+    def _weight(self) -> float:
+        """The fairness weight that is set, or the one where there is no start."""
+        weight = self.fairness_weight
+        return USUAL_WEIGHT if isinstance(weight, str) else weight
 
     def _task(
         self,
@@ -715,7 +739,7 @@ class CollisionClusterer(
             net, converged = self._best_net(geometry, start, task, plan)
         else:
             net = self._copy_net(
-                fairness_weight=self.fairness_weight,
+                fairness_weight=self.fairness_weight_ if self._adapts else self._weight,
                 lr=self._learning_rate(geometry),
                 ranks=geometry.ranks,
             )
@@ -731,7 +755,7 @@ class CollisionClusterer(
         there are many samples, those that the start is made of tell.
         """
         wanted = np.flatnonzero(net.prior)
-        balance = Balance(self.fairness_weight, net.prior[wanted]).beyond_information
+        balance = Balance(net.fairness_weight, net.prior[wanted]).beyond_information
         if balance is None:
             return
         samples = geometry.begun
@@ -772,7 +796,7 @@ class CollisionClusterer(
         """Return what the network learns first, if anything."""
         samples = geometry.samples
         if samples.target is not None:
-            return Start(samples.target.cpu().numpy(), certain=False)
+            return Start(samples.target.cpu().numpy(), False, self._weight)
         if self._init_is("random"):
             return None
         usual = max(min(N_SPECTRAL, CLUSTERS_IN_ALL // self.n_clusters), 1)
@@ -815,10 +839,12 @@ class CollisionClusterer(
             "lr": self._learning_rate(geometry),
             "ranks": geometry.ranks,
         }
+        if start is not None:
+            params["fairness_weight"] = start.fairness_weight
         net = self._make_net(geometry.samples, task.n_outputs, **params)
         if start is None:
             least, largest = FIRST_WEIGHTS
-            first = float(np.clip(largest / self.fairness_weight, least, largest))
+            first = float(np.clip(largest / self._weight, least, largest))
             return net, self._self_label(net, geometry, plan.epochs, plan, first)
         set_shares = self._prior() is not None
         certain = start.certain and not set_shares

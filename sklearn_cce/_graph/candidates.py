@@ -242,14 +242,22 @@ def find_candidates(
     Candidates
         At least one.
     """
-    n_clusters, found = len(balance.prior), []
-    for fine in progress(groups.fine, "candidate clusterings"):
-        shares = pair_shares(affinity, fine.labels, fine.n_groups)
-        labels = merge_groups(shares, n_clusters, balance.weight)[fine.labels]
-        labels = named_as_wanted(labels, balance.prior, weight)
-        found.append(ascend(affinity, labels, balance, generator(fine.state)))
+    found = [
+        merged(fine, affinity, balance, weight)
+        for fine in progress(groups.fine, "candidate clusterings")
+    ]
     found.append(named_as_wanted(groups.by_means, balance.prior, weight))
     return rank(compact(found, Z, weight), affinity, balance)
+
+
+def merged(
+    fine: Fine, affinity: sp.csr_matrix, balance: Balance, weight: np.ndarray
+) -> np.ndarray:
+    """Return the clusters that groups are merged to, after moving samples."""
+    shares = pair_shares(affinity, fine.labels, fine.n_groups)
+    labels = merge_groups(shares, len(balance.prior), balance.weight)[fine.labels]
+    labels = named_as_wanted(labels, balance.prior, weight)
+    return ascend(affinity, labels, balance, generator(fine.state))
 
 
 def named_as_wanted(

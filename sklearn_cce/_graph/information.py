@@ -75,10 +75,13 @@ class Balance:
         lambda, above 0.
     prior : ndarray of shape (n_clusters,)
         The shares wanted, above 0, sum 1.
+    adapts : bool
+        Whether lambda may be raised where neighbours say little about each other.
     """
 
     weight: float
     prior: np.ndarray
+    adapts: bool = False
 
     @property
     def within_information(self) -> Balance:

@@ -26,9 +26,16 @@ from sklearn_cce._graph.candidates import (
     Groups,
     find_candidates,
     find_groups,
+    merged,
     named_as_wanted,
 )
-from sklearn_cce._graph.information import Balance, objective, pair_shares
+from sklearn_cce._graph.information import (
+    Balance,
+    entropy,
+    information,
+    objective,
+    pair_shares,
+)
 from sklearn_cce._graph.metric import rounding, turned
 from sklearn_cce._graph.neighbors import as_graph
 from sklearn_cce._graph.remembered import NOWHERE, bare, remembered
@@ -48,7 +55,10 @@ DISAGREEMENT = 0.1
 
 
 USUAL_WEIGHT = 0.5
-"""The lambda whose clusters are made round, the estimator's default."""
+"""The lambda that suits equal and unequal clusters, where neighbours tell them."""
+
+LEAST_WORTH = 0.25
+"""Clusters are worth this part of what they tell more than a single one."""
 
 
 class Turned(NamedTuple):
@@ -67,6 +77,8 @@ class Start(NamedTuple):
         Every row sums to 1.
     certain : bool
         Whether the clusters lie so far apart that nothing is to be learnt about them.
+    fairness_weight : float
+        The lambda that they were found with.
     turned : Turned or None
         Axes on which neighbours say more about each other's clusters than before, if
         they do.
@@ -74,6 +86,7 @@ class Start(NamedTuple):
 
     labels: np.ndarray
     certain: bool
+    fairness_weight: float
     turned: Turned | None = None
 
     def among(self, clusters: np.ndarray, n_clusters: int) -> Start:
@@ -164,6 +177,9 @@ def initial_labels(
     # With more threads k-means adds up in any order, and its bits would vary.
     with threadpool_limits(1, user_api="openmp"):
         near = look(Z, graph)
+        usual_balance = remembered(memory, usual, near, balance.prior)
+        if balance.adapts:
+            balance = usual_balance
         best, anew = remembered(memory, clusters, near, balance), None
         # Looked for whatever lambda is: what is drawn next must not depend on it.
         apart = separated(Z, n_clusters, weight, rng)
@@ -171,17 +187,16 @@ def initial_labels(
             if is_likelier(apart, best.candidates, Z, weight):
                 return certain_start(apart, balance, weight)
         if search is not None:
-            usual = best
-            if balance.weight != USUAL_WEIGHT:
-                usual_balance = replace(balance, weight=USUAL_WEIGHT)
-                usual = remembered(memory, clusters, near, usual_balance)
-            axes = rounding(Z, usual.soft, weight)
+            middle = best
+            if balance.weight != usual_balance.weight:
+                middle = remembered(memory, clusters, near, usual_balance)
+            axes = rounding(Z, middle.soft, weight)
             Y = turned(Z, axes)
             table = remembered(memory, search, Y)
             other = clusters(look(Y, as_graph(table)), balance)
             if other.score > best.score:
                 best, anew = other, Turned(axes, table)
-    return Start(best.soft, False, anew)
+    return Start(best.soft, False, balance.weight, anew)
 
 
 def neighborhoods(
@@ -199,6 +214,21 @@ def neighborhoods(
     groups = remembered(memory, find_groups, *given)
     rng.bit_generator.state = groups.state
     return Neighborhoods(Z, affinity, weight, groups)
+
+
+def usual(near: Neighborhoods, prior: np.ndarray) -> Balance:
+    """Return the balance to use where none is set.
+
+    But for a constant a clustering is worth ``I(h; h') - (1 - lambda) H(h)``, and one
+    cluster nothing. So where neighbours say little about each other's clusters, a small
+    lambda would put all samples into few of them.
+    """
+    even = Balance(1.0, prior)
+    labels = merged(near.groups.fine[0], near.affinity, even, near.weight)
+    shares = pair_shares(near.affinity, labels, len(prior))
+    most = entropy(shares.sum(0))
+    told = information(shares) / most if most else 0.0
+    return Balance(max(USUAL_WEIGHT, 1 - (1 - LEAST_WORTH) * told), prior)
 
 
 def clusters(near: Neighborhoods, balance: Balance) -> Clustering:
@@ -224,7 +254,7 @@ def symmetric(graph: sp.csr_matrix, weight: np.ndarray) -> sp.csr_matrix:
 def certain_start(labels: np.ndarray, balance: Balance, weight: np.ndarray) -> Start:
     """Return a start from clusters that are known."""
     labels = named_as_wanted(labels, balance.prior, weight)
-    return Start(one_hot(labels, len(balance.prior)), certain=True)
+    return Start(one_hot(labels, len(balance.prior)), True, balance.weight)
 
 
 def is_likelier(
