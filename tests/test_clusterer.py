@@ -910,6 +910,18 @@ def test_the_fairness_weight_leads_from_free_sizes_to_those_wanted(unequal):
     assert np.allclose(sizes, 1 / 4, rtol=0.1)
 
 
+def test_the_usual_fairness_weight_is_that_of_the_start(data, quick):
+    usual, half = quick().fit(data), quick(fairness_weight=0.5).fit(data)
+    assert usual.fairness_weight_ == half.fairness_weight_ == 0.5
+    assert np.array_equal(usual.predict_proba(data), half.predict_proba(data))
+    noise = np.random.default_rng(0).normal(size=(300, 20)).astype(np.float32)
+    clusterer = quick(max_epochs=4).fit(noise)
+    weight = clusterer.fairness_weight_
+    assert 0.6 < weight == clusterer.net_.fairness_weight < 1
+    assert clusterer.partial_fit(noise).fairness_weight_ == weight
+    assert quick(init="random", max_epochs=2).fit(noise).fairness_weight_ == 0.5
+
+
 @pytest.mark.parametrize("init", ["spectral", "random"])
 def test_a_large_fairness_weight_brings_the_shares_that_are_set(init, unequal):
     X, prior = unequal[0], [0.1, 0.4, 0.3, 0.2]

@@ -22,7 +22,14 @@ from tests.helpers import neighbor_graph
 
 
 def start(
-    X, n_clusters, weight=None, n_spectral=4, seed=0, fairness_weight=0.5, prior=None
+    X,
+    n_clusters,
+    weight=None,
+    n_spectral=4,
+    seed=0,
+    fairness_weight=0.5,
+    prior=None,
+    adapts=False,
 ):
     Z = np.asarray(X - X.mean(0), np.float32)
     weight = np.ones(len(Z)) if weight is None else weight
@@ -31,7 +38,7 @@ def start(
     return initial_labels(
         Z,
         graph,
-        Balance(fairness_weight, prior),
+        Balance(fairness_weight, prior, adapts),
         weight,
         n_spectral,
         seed,
@@ -46,7 +53,7 @@ def shares(labels):
 @pytest.mark.parametrize("n_clusters", [2, 3, 7])
 def test_separate_blobs_are_found(n_clusters):
     X, y = make_blobs(60 * n_clusters, centers=8 * np.eye(n_clusters), random_state=0)
-    labels, certain, _ = start(X, n_clusters)
+    labels, certain, *_ = start(X, n_clusters)
     assert certain
     assert clustering_accuracy(y, labels.argmax(1)) == 1
 
@@ -79,10 +86,32 @@ def test_what_is_near_does_not_depend_on_lambda(monkeypatch):
     assert all(np.array_equal(axes, seen[0]) for axes in seen)
 
 
+def overlapping(spread, n_classes=10, n_features=32):
+    rng = np.random.default_rng(0)
+    means, y = rng.normal(size=(n_classes, n_features)), np.arange(600) % n_classes
+    return means[y] + spread * rng.normal(size=(600, n_features)), y
+
+
+def test_the_usual_weight_is_larger_where_neighbours_say_little():
+    found = [start(overlapping(s)[0], 10, adapts=True) for s in (0.5, 1.0, 2.0, 4.0)]
+    weights = [one.fairness_weight for one in found]
+    assert weights[0] == weights[1] == 0.5
+    assert 0.6 < weights[2] < weights[3] < 0.95
+
+
+def test_with_the_usual_weight_clusters_are_not_merged():
+    X, y = overlapping(2.0)
+    merged, kept = start(X, 10), start(X, 10, adapts=True)
+    assert (shares(merged.labels) > 0.02).sum() < 10
+    assert (shares(kept.labels) > 0.02).all()
+    better, worse = (clustering_accuracy(y, s.labels.argmax(1)) for s in (kept, merged))
+    assert better > worse + 0.1
+
+
 def test_the_shares_of_clusters_far_apart_are_exact():
     sizes = [600, 40, 30, 20]
     X, y = make_blobs(sizes, centers=10 * np.eye(4), random_state=0)
-    labels, certain, _ = start(X, 4)
+    labels, certain, *_ = start(X, 4)
     assert certain
     assert clustering_accuracy(y, labels.argmax(1)) == 1
     assert np.allclose(np.sort(shares(labels)), np.sort(sizes) / sum(sizes))

@@ -162,7 +162,7 @@ def test_an_unseeded_fit_goes_on_with_its_seed_and_a_new_one_draws_anew(data, tm
 @pytest.mark.parametrize(
     ("params", "named"),
     [
-        ({"fairness_weight": 2.0}, r"fairness_weight \(0.5, now 2.0\)"),
+        ({"fairness_weight": 2.0}, r"fairness_weight \('auto', now 2.0\)"),
         ({"module": "linear"}, "module"),
         ({"random_state": 1}, "random_state"),
         ({"views": [Neighbors(3)]}, "views"),
