@@ -46,7 +46,7 @@ rng = np.random.default_rng(0)
 kept = (y > 1) | (rng.random(len(y)) < 0.2)
 shares = np.sort(np.bincount(y[kept]) / kept.sum())
 settings = {
-    "fairness_weight=0.5": {},
+    "fairness_weight=0.5": {"fairness_weight": 0.5},
     "fairness_weight=100": {"fairness_weight": 100},
     "fairness_weight=100 and the prior": {
         "fairness_weight": 100,
