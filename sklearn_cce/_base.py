@@ -86,6 +86,9 @@ SETTLED = 0.01
 ORDERS = Interval(Real, 0, 10, closed="both")
 """The orders that a loss may have."""
 
+POSITIVE = Interval(Real, 0, None, closed="neither")
+"""Finite numbers above 0."""
+
 
 def loss_params(loss: str | float) -> dict[str, Any]:
     """Return the parameters of a net that a loss, its order or 'rising' stand for."""
@@ -215,7 +218,7 @@ class BaseCollisionEstimator(InputEstimator, Generic[TaskT]):
     _doc_link_template = doc_link_template(project_urls())
 
     _parameter_constraints: dict = {
-        "fairness_weight": [Interval(Real, 0, None, closed="neither")],
+        "fairness_weight": [POSITIVE],
         "module": [StrOptions(set(MODULES)), callable],
         "views": [str, Neighbors, callable, *ARRAYS, list, tuple, None],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), None],
@@ -223,7 +226,7 @@ class BaseCollisionEstimator(InputEstimator, Generic[TaskT]):
         "patience": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "optimizer": [StrOptions(set(OPTIMIZERS)), callable],
-        "lr": [Interval(Real, 0, None, closed="neither")],
+        "lr": [POSITIVE],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "device": [str, torch.device],
         "compile": ["boolean"],

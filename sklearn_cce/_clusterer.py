@@ -7,7 +7,7 @@ import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Literal
 
 import numpy as np
@@ -27,6 +27,7 @@ from torch import nn
 
 from sklearn_cce._base import (
     ORDERS,
+    POSITIVE,
     RISING,
     BaseCollisionEstimator,
     Plan,
@@ -42,7 +43,7 @@ from sklearn_cce._checks import (
     fit_context,
     warn,
 )
-from sklearn_cce._graph.balancing import prices_of_outputs
+from sklearn_cce._graph.balancing import balance_outputs
 from sklearn_cce._graph.geometry import LARGEST_GRAPH, N_COMPONENTS, Geometry
 from sklearn_cce._graph.given import check_init, check_numbers
 from sklearn_cce._graph.information import Balance
@@ -56,7 +57,6 @@ from sklearn_cce._training.batches import (
     weights_of,
 )
 from sklearn_cce._training.causes import Outcome, likely_cause
-from sklearn_cce._training.heads import shift_outputs
 from sklearn_cce._training.inference import (
     choice,
     group_means,
@@ -301,14 +301,11 @@ class CollisionClusterer(
     _parameter_constraints: dict = {
         **BaseCollisionEstimator._parameter_constraints,
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
-        "fairness_weight": [
-            Interval(Real, 0, None, closed="neither"),
-            StrOptions({"auto"}),
-        ],
+        "fairness_weight": [POSITIVE, StrOptions({"auto"})],
         "cluster_prior": ["array-like", StrOptions({"free"}), None],
         "init": [StrOptions({"spectral", "random"}), "array-like"],
         "n_init": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "lr": [Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "lr": [POSITIVE, StrOptions({"auto"})],
         "loss": [StrOptions(set(SELF_LABELLING)), ORDERS],
         "pseudo_labels": [StrOptions({"auto", *UPDATES})],
     }
@@ -441,8 +438,7 @@ class CollisionClusterer(
         FloatingPointError
             If the loss becomes non-finite; the estimator is then left as it was.
         """
-        goes_on = hasattr(self, "net_")
-        return self._fit(X, sample_weight, goes_on=goes_on, one_pass=True)
+        return self._fit(X, sample_weight, goes_on=hasattr(self, "net_"), one_pass=True)
 
     def load_weights(
         self, weights: Mapping[str, torch.Tensor], in_shape: int | Sequence[int]
@@ -697,8 +693,7 @@ class CollisionClusterer(
     @property
     def _weight(self) -> float:
         """The fairness weight that is set, or the one where there is no start."""
-        weight = self.fairness_weight
-        return USUAL_WEIGHT if isinstance(weight, str) else weight
+        return USUAL_WEIGHT if self._adapts else float(self.fairness_weight)
 
     def _task(
         self,
@@ -745,26 +740,9 @@ class CollisionClusterer(
             )
             converged = self._self_label(net, geometry, plan.epochs, plan)
         if not plan.one_pass:
-            self._balance_outputs(net, geometry)
+            # Where there are many samples, those that the start is made of tell.
+            balance_outputs(net, geometry.begun)
         return net, converged
-
-    def _balance_outputs(self, net: CollisionNet, geometry: Geometry) -> None:
-        """Shift the outputs where the balance is worth more than the network says.
-
-        A network that is sure of its clusters does not learn to give them up. Where
-        there are many samples, those that the start is made of tell.
-        """
-        wanted = np.flatnonzero(net.prior)
-        balance = Balance(net.fairness_weight, net.prior[wanted]).beyond_information
-        if balance is None:
-            return
-        samples = geometry.begun
-        with net.drawing():
-            logits = infer(net.module_, samples.source)[:, wanted]
-            shift = np.zeros(len(net.prior), np.float32)
-            shift[wanted] = prices_of_outputs(logits, balance, weights_of(samples))
-            some = samples.source[: min(len(samples), N_TRIED)]
-            shift_outputs(net.module_, torch.from_numpy(shift).to(some.device), some)
 
     def _conclude(
         self, source: Source, task: Task, plan: Plan, converged: bool

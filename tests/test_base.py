@@ -204,7 +204,7 @@ def test_partial_fit_on_the_batches_is_an_epoch_of_fit(data):
     order = torch.randperm(len(data), generator=generator)
     streamed = cluster(**plain).fit(data)
     streamed.module_.load_state_dict(untrained_state(data, **plain))
-    streamed.net_.prices_ = torch.full((3,), streamed.fairness_weight)
+    streamed.net_.prices_ = torch.full((3,), streamed.fairness_weight_)
     for index in order.tensor_split(-(-len(data) // 64)):
         streamed.partial_fit(data[index.numpy()])
     np.testing.assert_allclose(

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp, softmax
 
 from sklearn_cce._graph.information import Balance
 from sklearn_cce._graph.spreading import reach_over_links
+from sklearn_cce._training.batches import N_TRIED, Samples, weights_of
+from sklearn_cce._training.heads import shift_outputs
+from sklearn_cce._training.inference import infer
+from sklearn_cce._training.net import CollisionNet
 
 LEAST = 1e-6
 """Evidence for a cluster that is far away."""
@@ -100,3 +105,27 @@ def prices_of_outputs(
 ) -> np.ndarray:
     """Return what a network should add to its outputs, so that its clusters balance."""
     return affordable_prices(log_softmax(logits.astype(float), axis=1), balance, weight)
+
+
+def balance_outputs(net: CollisionNet, samples: Samples) -> None:
+    """Shift a network's outputs where the balance is worth more than it says.
+
+    A network that is sure of its clusters does not learn to give them up.
+
+    Parameters
+    ----------
+    net : CollisionNet
+        A trained net.
+    samples : Samples
+        The samples whose clusters should balance.
+    """
+    wanted = np.flatnonzero(net.prior)
+    balance = Balance(net.fairness_weight, net.prior[wanted]).beyond_information
+    if balance is None:
+        return
+    with net.drawing():
+        logits = infer(net.module_, samples.source)[:, wanted]
+        shift = np.zeros(len(net.prior), np.float32)
+        shift[wanted] = prices_of_outputs(logits, balance, weights_of(samples))
+        some = samples.source[: min(len(samples), N_TRIED)]
+        shift_outputs(net.module_, torch.from_numpy(shift).to(some.device), some)
