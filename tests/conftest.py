@@ -4,12 +4,16 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from sklearn.datasets import make_blobs
 
 from sklearn_cce import CollisionClusterer
 
 matplotlib.use("Agg")
 torch.set_num_threads(1)
+# How long an example takes says what else the machine does.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")
