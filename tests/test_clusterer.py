@@ -556,7 +556,7 @@ def test_metadata_routing_of_sample_weight(X, quick):
 # Odd input that must work
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     data=st.data(),
     n_clusters=st.integers(1, 4),

@@ -38,7 +38,7 @@ def order_of(batches):
     return [int(value) for X, _ in batches for value in X[:, 0]]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(n=st.integers(1, 300), batch_size=st.integers(1, 400), seed=st.integers(0, 99))
 def test_every_sample_once_in_nearly_equal_batches(n, batch_size, seed):
     batches = make_batches(n, batch_size, seed)

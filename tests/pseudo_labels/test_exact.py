@@ -90,7 +90,7 @@ def small_rows(draw):
     return s / s.sum(1, keepdims=True)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(s=small_rows(), log_weight=st.floats(-2, 2))
 def test_bounds_and_optimum_of_awkward_problems_by_a_conic_solver(s, log_weight):
     n_samples, n_classes = s.shape
@@ -109,7 +109,7 @@ def test_bounds_and_optimum_of_awkward_problems_by_a_conic_solver(s, log_weight)
         assert result.converged or method != "exact"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     n_samples=st.integers(1, 40),
     n_classes=st.integers(1, 12),

@@ -244,7 +244,7 @@ def test_no_side_of_a_crop_is_longer_than_that_of_the_image():
 
 
 @given(p=st.sampled_from([0.0, 0.2, 0.5, 1.0]), seed=st.integers(0, 100))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_share_of_flipped_images(p, seed):
     x = images(1, width=5).expand(2_000, -1, -1, -1)
     view = seeded(RandomHorizontalFlip(p), x, seed)
@@ -289,7 +289,7 @@ def test_jitter_keeps_within_black_and_white():
 
 
 @given(scale=st.floats(0.01, 300), shift=st.floats(-5, 5), seed=st.integers(0, 100))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_jitter_does_the_same_to_images_of_any_scale(scale, shift, seed):
     x = images()
     view = seeded(ColorJitter(), x, seed)
